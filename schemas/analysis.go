@@ -1,0 +1,113 @@
+package schemas
+
+import "time"
+
+// Analysis is everything the analyser says about one conversation, with the
+// evidence for it. Topic analyses. Re-analysis is a new Version, not a new
+// task.
+type Analysis struct {
+	Task       Task        `avro:"task"`
+	Version    int64       `avro:"version"`  // 1 for the first analysis of a task, then up
+	Engine     string      `avro:"engine"`   // analyser and its rules version
+	Language   string      `avro:"language"` // ISO 639-1, "und" when it cannot be told
+	NoSpeech   bool        `avro:"no_speech"`
+	RoleSource string      `avro:"role_source"` // channel, diarized, text
+	Utterances []Utterance `avro:"utterances"`  // with Sentiment set
+
+	Summary        string  `avro:"summary"`
+	Sentiment      string  `avro:"sentiment"`       // positive, neutral, negative
+	SentimentScore float64 `avro:"sentiment_score"` // -1..1
+	Tone           string  `avro:"tone"`            // key of dictionary tone
+	CSAT           *int64  `avro:"csat"`            // 0..10; nil when nothing was said
+	// Politeness is 0..1; the 1..5 of filters and reports is PolitenessGrade of it.
+	Politeness *float64 `avro:"politeness"`
+	Empathy    *float64 `avro:"empathy"` // 0..1
+
+	Tags       []string `avro:"tags"`
+	Topics     []string `avro:"topics"`
+	Intent     string   `avro:"intent"`
+	Reason     string   `avro:"reason_for_contact"`
+	Product    string   `avro:"product_or_service"`
+	RootCause  string   `avro:"root_cause"`
+	Driver     string   `avro:"decision_driver"`
+	Obstacles  string   `avro:"key_obstacles"`
+	Dynamics   string   `avro:"emotional_dynamics"`
+	NextAction string   `avro:"next_action"`
+
+	Resolution   string   `avro:"resolution"`    // key of dictionary resolved_status
+	Priority     string   `avro:"priority"`      // key of dictionary priority
+	FunnelStage  string   `avro:"funnel_stage"`  // key of dictionary funnel_stage
+	RiskSignals  []string `avro:"risk_signals"`  // keys of dictionary risk_signal, ["none"] when there are none
+	SalesSignals []string `avro:"sales_signals"` // keys of dictionary sales_signal, ["none"] when there are none
+
+	Actions     []string `avro:"actions"`              // what should happen next
+	Commitments []string `avro:"operator_commitments"` // what the operator promised
+	Categories  []int64  `avro:"category_ids"`
+
+	Checklist []ChecklistAnswer `avro:"checklist"`
+	Script    *float64          `avro:"script_alignment"` // 0..100; nil when there is no script
+	ScriptID  int64             `avro:"script_id"`
+	ScriptVer int64             `avro:"script_version"`
+
+	Metrics   Metrics    `avro:"metrics"`
+	Evidence  []Evidence `avro:"evidence"`
+	CreatedAt time.Time  `avro:"created_at"`
+}
+
+// Checklist answers, in English on the log and in the database; the API
+// localises them.
+const (
+	AnswerYes       = "Yes"
+	AnswerPartially = "Partially"
+	AnswerNo        = "No"
+)
+
+// ChecklistAnswer is the answer to one question of a checklist.
+type ChecklistAnswer struct {
+	ID       int64   `avro:"checklist_id"` // of the question
+	Question string  `avro:"question"`
+	Answer   string  `avro:"answer"` // one of the Answer constants
+	Score    float64 `avro:"score"`  // 1, 0.5, 0
+}
+
+// Evidence is the literal quote that proves one judgement.
+type Evidence struct {
+	Judgement string   `avro:"judgement"` // e.g. "risk_signals.churn", "checklist.3", "csat"
+	Turn      int64    `avro:"turn"`
+	Speaker   string   `avro:"speaker"`
+	Quote     string   `avro:"quote"` // a substring of that turn's text
+	Start     *float64 `avro:"start"` // seconds; nil when the conversation has no clock
+}
+
+// Metrics are measured, not judged. nil = unknown, never 0 for unknown.
+// Seconds unless the name says otherwise.
+type Metrics struct {
+	Turns            int64    `avro:"turns"`
+	OperatorTurns    int64    `avro:"operator_turns"`
+	CustomerTurns    int64    `avro:"customer_turns"`
+	Words            int64    `avro:"words"`
+	OperatorTalk     *float64 `avro:"operator_talk"`
+	CustomerTalk     *float64 `avro:"customer_talk"`
+	Silence          *float64 `avro:"silence"` // gaps longer than three seconds
+	Overlap          *float64 `avro:"overlap"`
+	Interruptions    *int64   `avro:"interruptions"`
+	FirstResponse    *float64 `avro:"first_response"` // operator's, after the customer's first turn
+	AverageResponse  *float64 `avro:"average_response"`
+	LongestMonologue *float64 `avro:"longest_monologue"`
+}
+
+// PolitenessGrade is the 1..5 of filters and reports, from the 0..1 of
+// Analysis.Politeness: one number, two scales (DESIGN "Reading the seeds").
+func PolitenessGrade(p float64) int64 {
+	switch {
+	case p < 0.2:
+		return 1
+	case p < 0.4:
+		return 2
+	case p < 0.6:
+		return 3
+	case p < 0.8:
+		return 4
+	}
+	return 5
+}

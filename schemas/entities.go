@@ -1,0 +1,71 @@
+package schemas
+
+import "time"
+
+// Kinds of entity.
+const (
+	KindOrganisation = "organisation"
+	KindUser         = "user"
+	KindPlan         = "plan" // an organisation's subscription to a plan
+	KindDirectory    = "directory"
+	KindChecklist    = "checklist" // one question
+	KindScript       = "script"
+	KindFilter       = "filter"
+	KindCategory     = "category"
+)
+
+// Organisation owns everything else.
+type Organisation struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Locale string `json:"locale"`
+}
+
+// User is a person who may log in. PasswordHash is argon2id of the client's
+// SHA-256 hex, never the hash the client sent.
+type User struct {
+	ID           int64  `json:"id"`
+	Org          string `json:"org"`
+	Email        string `json:"email"` // lower case
+	PasswordHash string `json:"password_hash"`
+	Locale       string `json:"locale"`
+	Role         string `json:"role"` // admin, supervisor, agent
+	Disabled     bool   `json:"disabled"`
+}
+
+// Subscription is an organisation's current plan with its limits by resource.
+// A limit that is absent means none is included; -1 is unlimited.
+type Subscription struct {
+	PlanID     int64            `json:"plan_id"`
+	Name       string           `json:"name"`
+	Identifier string           `json:"identifier"`
+	Start      time.Time        `json:"start"`
+	End        time.Time        `json:"end"`
+	Limits     map[string]int64 `json:"limits"`
+	Currency   string           `json:"currency"`
+	Price      float64          `json:"price"`
+}
+
+// Directory is a folder that tasks are filed in; AICA calls it a project.
+type Directory struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+// ChecklistQuestion is one question that every analysis answers.
+type ChecklistQuestion struct {
+	ID       int64  `json:"id"`
+	Question string `json:"question"`
+	Active   bool   `json:"is_active"`
+}
+
+// Script is the text an operator should follow.
+type Script struct {
+	ID          int64  `json:"id"`
+	Identifier  string `json:"identifier"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	Active      bool   `json:"is_active"`
+	Version     int64  `json:"version"`
+	Body        string `json:"script_body"`
+}

@@ -1,0 +1,190 @@
+package schemas
+
+import "time"
+
+// Task types, as the seed spells them (section "Get all user tasks").
+const (
+	TypeCall   = "call"
+	TypeChat   = "chat"
+	TypeEmail  = "email"
+	TypeAudio  = "audio"
+	TypeVideo  = "youtubenew"
+	TypeReport = "callreport"
+)
+
+// Task statuses, in the order a task moves through them. A task ends in
+// StatusCompleted or StatusError and never goes backwards; see StatusVersion.
+const (
+	StatusPending        = "pending"
+	StatusProcessing     = "processing"
+	StatusAudioCompleted = "audio_completed" // the transcript is stored, the analysis is not
+	StatusCompleted      = "completed"       // the analysis can be queried in ClickHouse
+	StatusError          = "error"
+)
+
+// Processing types of a task (DESIGN "Reading the seeds").
+const (
+	ProcessStandard      = "standard"
+	ProcessPriority      = "priority"      // ahead of standard within its lane
+	ProcessAnalysis      = "analysis"      // the same as standard
+	ProcessTranscription = "transcription" // no analysis, billed at that rate
+)
+
+// Speaker roles of an utterance.
+const (
+	RoleOperator = "operator"
+	RoleCustomer = "customer"
+	RoleSystem   = "system"  // bot, IVR, announcement
+	RoleUnknown  = "unknown" // never shown as certain
+)
+
+// Resources that a plan limits and a task reserves.
+const (
+	ResourceCallMinutes  = "call_minutes"
+	ResourceAudioMinutes = "audio_minutes"
+	ResourceChats        = "chat_count"
+	ResourceReports      = "report_count"
+	ResourceVideoMinutes = "video_minutes"
+	ResourceTextTokens   = "text_tokens"
+	ResourceImageTokens  = "image_tokens"
+)
+
+// StatusVersion orders statuses so that a late or repeated event cannot move a
+// task backwards: state and warehouse keep the highest version they have seen.
+// The steps of ten leave room for statuses to come. An unknown status is 0.
+func StatusVersion(status string) int64 {
+	switch status {
+	case StatusPending:
+		return 10
+	case StatusProcessing:
+		return 20
+	case StatusAudioCompleted:
+		return 30
+	case StatusError:
+		return 40
+	case StatusCompleted:
+		return 50
+	}
+	return 0
+}
+
+// Task is the public record of one interaction as it was submitted. Every
+// event carries the whole of it, so that each consumer can build its row from
+// one event and no join is ever needed. Empty strings, zero numbers and zero
+// times mean "not given".
+type Task struct {
+	Code         string    `avro:"code"` // UUIDv7, the public task code and the key of every event
+	ID           int64     `avro:"id"`   // counts up within the organisation
+	Org          string    `avro:"org"`  // organisation id, "org_" + hex
+	User         int64     `avro:"user"` // who submitted it
+	Type         string    `avro:"type"`
+	Source       string    `avro:"source"`          // adapter: upload, chat, ...
+	ExternalID   string    `avro:"external_id"`     // identity within (Org, Source); a duplicate answers with the first task
+	Processing   string    `avro:"processing_type"` // one of the Process constants
+	FileName     string    `avro:"file_name"`       // as the client named it; display only, never a path
+	ContentType  string    `avro:"content_type"`    // sniffed, not declared
+	Blob         string    `avro:"blob"`            // key in the blob store; empty for text
+	Digest       string    `avro:"digest"`          // lower-case hex SHA-256 of the content
+	Bytes        int64     `avro:"bytes"`
+	Language     string    `avro:"language"` // ISO 639-1, "" = detect
+	DirectoryID  int64     `avro:"directory_id"`
+	OperatorName string    `avro:"operator_name"`
+	ClientID     string    `avro:"client_id"`
+	CallType     string    `avro:"call_type"` // inbound, outbound or ""
+	CallDate     string    `avro:"call_date"` // YYYY-MM-DD or ""
+	CallTime     time.Time `avro:"call_time"` // UTC; zero when unknown
+	CreatedAt    time.Time `avro:"created_at"`
+	Seconds      float64   `avro:"seconds"` // length of the audio; 0 for text or while unknown
+	ReportType   string    `avro:"report_type"`
+	Resource     string    `avro:"resource"` // what was reserved: one of the Resource constants, "" = nothing
+	Reserved     int64     `avro:"reserved"` // units of Resource
+	TraceParent  string    `avro:"trace_parent"`
+}
+
+// Channel says whose voice an audio channel carries.
+type Channel struct {
+	Index int64  `avro:"index"` // from 0
+	Role  string `avro:"role"`
+}
+
+// TaskSubmitted is the one event of a submission: the task, and what a
+// processor needs beyond it. Topics tasks.audio, tasks.text, tasks.report.
+type TaskSubmitted struct {
+	Task       Task        `avro:"task"`
+	Channels   []Channel   `avro:"channels"`   // audio: roles by channel; empty = operator left, customer right
+	Utterances []Utterance `avro:"utterances"` // text: cleaned and split once, at ingest
+}
+
+// Utterance is one turn of a conversation.
+type Utterance struct {
+	Turn       int64    `avro:"turn"` // from 0, in time order
+	Speaker    string   `avro:"speaker"`
+	Channel    int64    `avro:"channel"` // audio channel, -1 when there is none
+	Start      *float64 `avro:"start"`   // seconds from the beginning; nil = unknown
+	End        *float64 `avro:"end"`
+	Text       string   `avro:"text"`
+	Confidence *float64 `avro:"confidence"` // 0..1, of the recogniser; nil for text
+	Sentiment  *float64 `avro:"sentiment"`  // -1..1, set by the analysis
+}
+
+// Transcript is what the recogniser heard. Topic transcripts.
+type Transcript struct {
+	Task       Task        `avro:"task"`
+	Version    int64       `avro:"version"`  // 1 for the first transcript of a task, then up
+	Language   string      `avro:"language"` // ISO 639-1
+	RoleSource string      `avro:"role_source"`
+	NoSpeech   bool        `avro:"no_speech"`
+	Engine     string      `avro:"engine"` // what made it, with its version
+	Model      string      `avro:"model"`  // file name and digest of the weights
+	Utterances []Utterance `avro:"utterances"`
+	CreatedAt  time.Time   `avro:"created_at"`
+}
+
+// TaskStatus moves a task. Topic status (compacted: the last one per task is
+// its state).
+type TaskStatus struct {
+	Task      Task      `avro:"task"`
+	Status    string    `avro:"status"`
+	Version   int64     `avro:"version"` // StatusVersion(Status)
+	ErrorCode int64     `avro:"error_code"`
+	Error     string    `avro:"error_message"` // for a person: what was wrong and what to do
+	CSAT      *int64    `avro:"csat"`          // set with StatusCompleted
+	UpdatedAt time.Time `avro:"updated_at"`
+}
+
+// EntityChanged is one version of a directory, user, organisation, plan,
+// checklist question, script or saved filter. Topic entities (compacted).
+type EntityChanged struct {
+	Org       string    `avro:"org"`
+	Kind      string    `avro:"kind"` // one of the Kind constants
+	ID        string    `avro:"id"`   // unique within (Org, Kind)
+	Version   int64     `avro:"version"`
+	Deleted   bool      `avro:"deleted"`
+	Data      []byte    `avro:"data"` // JSON of the entity struct of that kind
+	UpdatedAt time.Time `avro:"updated_at"`
+}
+
+// UsageRecorded is one line of the quota ledger. Topic usage. The same ID is
+// counted once, however often it arrives.
+type UsageRecorded struct {
+	ID       string    `avro:"id"` // task code + "/" + resource
+	Org      string    `avro:"org"`
+	TaskCode string    `avro:"task_code"`
+	Resource string    `avro:"resource"`
+	Units    int64     `avro:"units"` // what the task really used: minutes rounded up, chats, reports
+	At       time.Time `avro:"at"`
+}
+
+// DeadLetter is a record that was given up on. Topic deadletter; `earshot
+// replay` produces Value to Topic again.
+type DeadLetter struct {
+	Topic     string    `avro:"topic"`
+	Partition int64     `avro:"partition"`
+	Offset    int64     `avro:"offset"`
+	Key       []byte    `avro:"key"`
+	Value     []byte    `avro:"value"`
+	Stage     string    `avro:"stage"`  // transcribe, analyze, warehouse, state
+	Reason    string    `avro:"reason"` // for a person
+	Attempts  int64     `avro:"attempts"`
+	At        time.Time `avro:"at"`
+}
