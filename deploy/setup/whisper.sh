@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Builds whisper.cpp from its npm package as static libraries in .build/whisper (include, lib, ldflags),
+# for the processor of this machine: build where it will run.
+#   CUDA=1        for NVIDIA GPUs; needs the CUDA toolkit (nvcc)
+#   CUDA_ARCHS=   which GPU generations, in CMake's words (default "native": the GPU of this machine)
+#   CLI=1         also bin/whisper-cli, to compare with
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+source_dir=$BUILD/npm/node_modules/nodejs-whisper/cpp/whisper.cpp
+work=$BUILD/whisper-cmake
+to=$BUILD/whisper
+log=$BUILD/log/whisper.log
+CUDA=${CUDA:-0} CLI=${CLI:-0} CUDA_ARCHS=${CUDA_ARCHS:-native}
+
+# GGML_OPENMP off: ggml's own threads, so that nothing but libc, libm and libstdc++ is needed at run time.
+# GGML_LLAMAFILE on: its matrix kernels take a base encode from 2.4 s to 1.4 s on two AVX2 cores.
+options=(
+  -DCMAKE_BUILD_TYPE=Release
+  -DCMAKE_INSTALL_PREFIX="$to"
+  -DCMAKE_INSTALL_LIBDIR=lib
+  -DBUILD_SHARED_LIBS=OFF
+  -DGGML_OPENMP=OFF
+  -DGGML_LLAMAFILE=ON
+  -DGGML_CCACHE=OFF
+  -DWHISPER_BUILD_TESTS=OFF
+  -DWHISPER_BUILD_SERVER=OFF
+)
+ldflags="-L$to/lib -lwhisper -lggml"
+[ "$CLI" = 1 ] && options+=(-DWHISPER_BUILD_EXAMPLES=ON) || options+=(-DWHISPER_BUILD_EXAMPLES=OFF)
+if [ "$CUDA" = 1 ]; then
+  options+=(-DGGML_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$CUDA_ARCHS")
+  cuda=${CUDA_HOME:-/usr/local/cuda}
+  ldflags+=" -lggml-cuda -L$cuda/lib64 -L$cuda/lib64/stubs -lcudart_static -lcublas -lcublasLt -lcuda -ldl -lrt"
+fi
+
+processor=$(uname -m; grep -m 1 -E '^(flags|Features)' /proc/cpuinfo || true)
+now=$(stamp "$source_dir/CMakeLists.txt" "$source_dir/src/whisper.cpp" "$processor" "${options[@]}" "$ldflags")
+if [ "$(cat "$to/.stamp" 2>/dev/null)" = "$now" ]; then
+  say "already built"
+  exit 0
+fi
+[ -e "$source_dir/CMakeLists.txt" ] || die "no whisper.cpp source; run deploy/setup/npm.sh first"
+need cmake "run deploy/setup/apt.sh first"
+need g++ "run deploy/setup/apt.sh first"
+[ "$CUDA" != 1 ] || [ -x "$cuda/bin/nvcc" ] || need nvcc "install the CUDA toolkit or set CUDA_HOME"
+
+say "building with $(nproc) cores$([ "$CUDA" = 1 ] && echo ', CUDA')"
+rm -rf "$work" "$to"
+PATH=$PATH:${cuda:-}/bin logged "$log" cmake -S "$source_dir" -B "$work" "${options[@]}" ||
+  die "cmake could not configure whisper.cpp; see $log"
+logged "$log" cmake --build "$work" -j "$(nproc)" || die "whisper.cpp did not compile; see $log"
+logged "$log.install" cmake --install "$work" || die "whisper.cpp did not install; see $log.install"
+if [ "$CLI" = 1 ]; then
+  mkdir -p "$to/bin" && cp "$work/bin/whisper-cli" "$to/bin/"
+fi
+echo "$ldflags" >"$to/ldflags"
+echo "$now" >"$to/.stamp"
+rm -rf "$work"
