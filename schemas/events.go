@@ -98,6 +98,7 @@ type Task struct {
 	ReportType   string    `avro:"report_type"`
 	Resource     string    `avro:"resource"` // what was reserved: one of the Resource constants, "" = nothing
 	Reserved     int64     `avro:"reserved"` // units of Resource
+	Idempotency  string    `avro:"idempotency_key"` // the client's Idempotency-Key; on the log so that it outlives Redis
 	TraceParent  string    `avro:"trace_parent"`
 }
 
