@@ -96,8 +96,8 @@ type Task struct {
 	CreatedAt    time.Time `avro:"created_at"`
 	Seconds      float64   `avro:"seconds"` // length of the audio; 0 for text or while unknown
 	ReportType   string    `avro:"report_type"`
-	Resource     string    `avro:"resource"` // what was reserved: one of the Resource constants, "" = nothing
-	Reserved     int64     `avro:"reserved"` // units of Resource
+	Resource     string    `avro:"resource"`        // what was reserved: one of the Resource constants, "" = nothing
+	Reserved     int64     `avro:"reserved"`        // units of Resource
 	Idempotency  string    `avro:"idempotency_key"` // the client's Idempotency-Key; on the log so that it outlives Redis
 	TraceParent  string    `avro:"trace_parent"`
 }

@@ -103,7 +103,9 @@ func fromNative(native any, dst reflect.Value) error {
 		return nil
 	case reflect.Slice:
 		if b, ok := native.([]byte); ok {
-			dst.SetBytes(b)
+			if len(b) > 0 {
+				dst.SetBytes(b)
+			}
 			return nil
 		}
 		a, ok := native.([]any)
