@@ -36,6 +36,10 @@ type catalogue struct {
 }
 
 var loadCatalogue = sync.OnceValues(func() (*catalogue, error) {
+	// goavro allocates what an array's block count declares; its own limit of
+	// 2^31 would let a few hostile bytes ask for 32 GB. Longer arrays are
+	// written in several blocks.
+	goavro.MaxBlockCount = 1 << 16
 	c := &catalogue{map[string]writer{}, map[uint64]writer{}}
 	err := fs.WalkDir(avroFiles, "avro", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".avsc") {

@@ -25,7 +25,7 @@ const (
 // Processing types of a task (DESIGN "Reading the seeds").
 const (
 	ProcessStandard      = "standard"
-	ProcessPriority      = "priority"      // ahead of standard within its lane
+	ProcessPriority      = "priority"      // always the live lane, also in a bulk import
 	ProcessAnalysis      = "analysis"      // the same as standard
 	ProcessTranscription = "transcription" // no analysis, billed at that rate
 )

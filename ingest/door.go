@@ -1,0 +1,269 @@
+// Package ingest is how conversations come in: adapters that understand a
+// source, and Submit, the one door that all of them end in.
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"gocloud.dev/blob"
+
+	"earshot/schemas"
+	"earshot/sinks/state"
+)
+
+// Config of the door.
+type Config struct {
+	ProduceTimeout time.Duration `env:"EARSHOT_PRODUCE_TIMEOUT" envDefault:"8s" help:"how long a submission waits for Kafka before it is answered 503"`
+}
+
+// Door is the way into the log. It is safe for concurrent use.
+type Door struct {
+	cfg      Config
+	store    *state.Store
+	producer *kgo.Client
+	codec    *schemas.Codec
+	blobs    *blob.Bucket
+	metrics  *schemas.StageMetrics
+	log      *slog.Logger
+}
+
+// NewDoor returns a door that writes with producer (acks=all, the client's
+// default) and keeps audio in blobs.
+func NewDoor(cfg Config, store *state.Store, producer *kgo.Client, codec *schemas.Codec, blobs *blob.Bucket, m *schemas.StageMetrics, log *slog.Logger) *Door {
+	return &Door{cfg, store, producer, codec, blobs, m, log}
+}
+
+// Submission is what an adapter hands in. Task needs Org, User, Type, Source
+// and what the source knows; Submit fills Code, ID, CreatedAt, Digest of text,
+// Blob, and what is reserved.
+type Submission struct {
+	Task       schemas.Task
+	Channels   []schemas.Channel
+	Utterances []schemas.Utterance
+	Text       string // the conversation as one text; "" for audio
+	Bulk       bool   // backfill: after all live work
+	Audio      string // path of a received file, to be stored as a blob; "" for text
+}
+
+// Receipt is the answer of Submit. At most one of the flags is set.
+type Receipt struct {
+	Task      schemas.Task
+	Duplicate bool // an earlier task has the same file or identity; Task is that one
+	Repeated  bool // the same request again (Idempotency-Key); Task is the first one
+}
+
+// Submit takes a conversation in: identity, duplicates and quota in one step in
+// Redis, the audio into the blob store, the event onto the log with acks=all,
+// and only then the answer. Errors are *schemas.Error (4001, 4044, 4050, 4099,
+// 5030, ...).
+func (d *Door) Submit(ctx context.Context, s Submission) (Receipt, error) {
+	begin := time.Now()
+	d.metrics.In(schemas.StageSubmit).Inc()
+	r, err := d.submit(ctx, &s)
+	d.metrics.Latency(schemas.StageSubmit).Observe(time.Since(begin).Seconds())
+	if err == nil {
+		d.metrics.Out(schemas.StageSubmit).Inc()
+		return r, nil
+	}
+	class := "ours"
+	if _, ok := schemas.RecordFault(err); ok {
+		class = "record"
+	}
+	d.metrics.Errors(schemas.StageSubmit, class).Inc()
+	return r, err
+}
+
+func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
+	if err := prepare(s); err != nil {
+		return Receipt{}, err
+	}
+	a, err := d.accept(ctx, s)
+	if err != nil {
+		return Receipt{}, err
+	}
+	switch a.Outcome {
+	case state.Duplicate:
+		return Receipt{Task: a.Task, Duplicate: true}, nil
+	case state.Existing:
+		return Receipt{Task: a.Task, Repeated: true}, nil
+	}
+	if a.Outcome == state.Resume && a.Task.Digest != s.Task.Digest {
+		return Receipt{Task: a.Task, Duplicate: true}, nil // other content under the same name
+	}
+	s.Task = a.Task // New, or Resume under the first caller's code
+	if err := d.keep(ctx, s); err != nil {
+		return Receipt{}, err
+	}
+	event := schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances}
+	if err := d.publish(ctx, topicOf(s), event); err != nil {
+		return Receipt{}, err
+	}
+	if err := d.store.Confirm(ctx, s.Task.Org, s.Task.Code); err != nil {
+		// The event is on the log, so the task exists; the projection will say so too.
+		d.log.Warn("confirm a task", "task", s.Task.Code, "error", err)
+	}
+	return Receipt{Task: s.Task}, nil
+}
+
+// How long a second caller waits for the first one's outcome, and how often it looks.
+const (
+	inFlightWait = 5 * time.Second
+	inFlightStep = 25 * time.Millisecond
+)
+
+func (d *Door) accept(ctx context.Context, s *Submission) (state.Acceptance, error) {
+	deadline := time.Now().Add(inFlightWait)
+	for {
+		a, err := d.store.Accept(ctx, s.Task, s.Text)
+		if errors.Is(err, state.ErrNotReady) {
+			return a, schemas.Because(schemas.CodeUnavailable, err, "the state is being rebuilt from the log")
+		}
+		if err != nil || a.Outcome != state.InFlight {
+			return a, err
+		}
+		if time.Now().After(deadline) {
+			return a, schemas.Fail(schemas.CodeConflict, "the first request is still being stored")
+		}
+		select {
+		case <-ctx.Done():
+			return a, schemas.Because(schemas.CodeUnavailable, ctx.Err(), "")
+		case <-time.After(inFlightStep):
+		}
+	}
+}
+
+// Text is billed by 50 KB (seed section 12, "Base rates").
+const chatUnitBytes = 50 << 10
+
+// prepare completes and checks the task.
+func prepare(s *Submission) error {
+	t := &s.Task
+	if t.Org == "" {
+		return fmt.Errorf("submission without an organisation")
+	}
+	code, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	t.Code = code.String()
+	t.CreatedAt = time.Now().UTC().Truncate(time.Microsecond)
+	if t.Processing == "" {
+		t.Processing = schemas.ProcessStandard
+	}
+	switch t.Type {
+	case schemas.TypeCall, schemas.TypeAudio:
+		t.Resource = schemas.ResourceCallMinutes
+		if t.Type == schemas.TypeAudio {
+			t.Resource = schemas.ResourceAudioMinutes
+		}
+		t.Reserved = int64(math.Ceil(t.Seconds / 60))
+	case schemas.TypeChat, schemas.TypeEmail:
+		if len(s.Utterances) == 0 {
+			return schemas.Fail(schemas.CodeFieldsMissing, "the conversation has no text")
+		}
+		sum := sha256.Sum256([]byte(s.Text))
+		t.Digest, t.Bytes = hex.EncodeToString(sum[:]), int64(len(s.Text))
+		t.Resource = schemas.ResourceChats
+		t.Reserved = (t.Bytes + chatUnitBytes - 1) / chatUnitBytes
+	default:
+		return schemas.Fail(schemas.CodeInvalid, "task type %q cannot be submitted", t.Type)
+	}
+	return nil
+}
+
+func topicOf(s *Submission) string {
+	bulk := s.Bulk && s.Task.Processing != schemas.ProcessPriority
+	switch {
+	case s.Audio != "" && bulk:
+		return schemas.TopicAudioBulk
+	case s.Audio != "":
+		return schemas.TopicAudio
+	case bulk:
+		return schemas.TopicTextBulk
+	}
+	return schemas.TopicText
+}
+
+// BlobKey is where the audio of a task lives in the blob store. It is made of
+// our own values only; the client's file name gives nothing but a known
+// extension.
+func BlobKey(t schemas.Task) string {
+	ext := strings.ToLower(filepath.Ext(t.FileName))
+	if len(ext) > 5 || strings.ContainsFunc(strings.TrimPrefix(ext, "."), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
+		ext = ""
+	}
+	return fmt.Sprintf("%s/%s/%s%s", t.Org, t.CreatedAt.Format("2006/01/02"), t.Code, ext)
+}
+
+// keep stores the audio before the event, so that no event names a blob that
+// is not there.
+func (d *Door) keep(ctx context.Context, s *Submission) error {
+	if s.Audio == "" {
+		return nil
+	}
+	s.Task.Blob = BlobKey(s.Task)
+	f, err := os.Open(s.Audio)
+	if err != nil {
+		return fmt.Errorf("open the received file: %w", err)
+	}
+	defer f.Close()
+	w, err := d.blobs.NewWriter(ctx, s.Task.Blob, &blob.WriterOptions{ContentType: s.Task.ContentType})
+	if err != nil {
+		return schemas.Because(schemas.CodeUnavailable, err, "the audio store does not answer")
+	}
+	_, err = io.Copy(w, f)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return schemas.Because(schemas.CodeUnavailable, err, "the audio could not be stored")
+	}
+	return nil
+}
+
+// publish waits for acks=all, but not longer than the configured time: an
+// idempotent producer may not give up on a record whose fate it does not know,
+// so the wait is ours, not the client's.
+func (d *Door) publish(ctx context.Context, topic string, event any) error {
+	rec, err := d.codec.Record(topic, schemas.StageSubmit, event)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	d.producer.TryProduce(context.WithoutCancel(ctx), rec, func(_ *kgo.Record, err error) { done <- err })
+	timer := time.NewTimer(d.cfg.ProduceTimeout)
+	defer timer.Stop()
+	select {
+	case err = <-done:
+	case <-timer.C:
+		err = context.DeadlineExceeded
+	}
+	if err != nil {
+		d.log.Error("publish", "topic", topic, "key", string(rec.Key), "error", err)
+		// The outcome is unknown: the same request again leads to one task (state.Resume).
+		return schemas.Because(schemas.CodeUnavailable, err, "the event log does not answer")
+	}
+	return nil
+}
+
+// Put publishes one version of an entity and applies it at once, so that the
+// caller reads its own write. value is the entity struct of that kind.
+func (d *Door) Put(ctx context.Context, e schemas.EntityChanged) error {
+	if e.UpdatedAt.IsZero() {
+		e.UpdatedAt = time.Now().UTC().Truncate(time.Microsecond)
+	}
+	if err := d.publish(ctx, schemas.TopicEntities, e); err != nil {
+		return err
+	}
+	return d.store.Apply(ctx, e)
+}

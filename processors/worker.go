@@ -1,0 +1,387 @@
+// Package processors holds the stages between one event and the next, and the
+// share-group worker that runs them.
+package processors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"earshot/schemas"
+	"earshot/sinks/state"
+)
+
+// Job is one record of a stage, decoded. Exactly one of Submitted and
+// Transcript is set, by the topic it came from.
+type Job struct {
+	Task       schemas.Task
+	Submitted  *schemas.TaskSubmitted
+	Transcript *schemas.Transcript
+}
+
+// Stage is what a worker runs.
+type Stage struct {
+	Name     string        // one of schemas.Stage*
+	Group    string        // share group
+	Live     []string      // topics taken first
+	Bulk     []string      // topics taken only while the live ones are empty
+	Batch    int32         // records held at once
+	Lock     time.Duration // acquisition lock of the group; renewed at a third of it
+	Done     int64         // status version from which a task needs this stage no more
+	Announce bool          // publish StatusProcessing before the work, for jobs a person waits for
+
+	// Handle does the work and returns the events that carry its result. A
+	// *schemas.Error with a client's code ends the task in error; any other
+	// error is ours and the record is tried again.
+	Handle func(ctx context.Context, job Job) ([]Event, error)
+}
+
+// Event is a result on its way to a topic.
+type Event struct {
+	Topic string
+	Value any
+}
+
+// Worker takes records of a stage from a share group. Each slot is a client of
+// its own, because in a share group the next poll accepts whatever is still
+// held: a slot polls only after everything it held has its final ack.
+//
+//	poll ─► decode ─► skip what is done ─► Handle ─► produce (acks=all) ─► accept ─► flush ─► poll
+//	                                        │ record's fault ─► status error ─► accept
+//	                                        │ ours ─► release; after the last delivery dead letter + reject
+//	                     renew ◄── ticker ──┘
+type Worker struct {
+	Stage
+	Slots     int
+	Attempts  int32         // deliveries of a record before it goes to the dead-letter topic
+	Grace     time.Duration // how long a job may still run after shutdown began
+	NewClient func(...kgo.Opt) (*kgo.Client, error)
+	Producer  *kgo.Client
+	Store     *state.Store
+	Codec     *schemas.Codec
+	Metrics   *schemas.StageMetrics
+	Log       *slog.Logger
+}
+
+// Run works until ctx ends, then finishes or releases what is held within
+// Grace. It returns only errors that no retry can cure.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.awaitState(ctx); err != nil {
+		return nil // shut down before the state was ready
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, w.Slots)
+	for i := range w.Slots {
+		wg.Add(1)
+		go func() { defer wg.Done(); errs[i] = w.slot(ctx) }()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// awaitState waits until the projection is built: without it, work that is
+// already done cannot be told from work that is not.
+func (w *Worker) awaitState(ctx context.Context) error {
+	for w.Store.Ready(ctx) != nil {
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// pollWait is longer than a share fetch waits at the broker (500 ms), so that
+// a poll of the live topics that comes back empty has really seen them empty.
+const pollWait = 600 * time.Millisecond
+
+func (w *Worker) slot(ctx context.Context) error {
+	cl, err := w.NewClient(
+		kgo.ShareGroup(w.Group), kgo.ConsumeTopics(slices.Concat(w.Live, w.Bulk)...),
+		kgo.ShareMaxRecords(w.Batch), kgo.ShareMaxRecordsStrict(),
+		kgo.ShareAckCallback(func(_ *kgo.Client, rs kgo.ShareAckResults) {
+			// A late accept: the lock ran out and another slot has the record too.
+			// The result is already on the log and doing it twice changes nothing.
+			if err := rs.Error(); err != nil {
+				w.Log.Warn("acknowledge", "stage", w.Name, "error", err)
+			}
+		}),
+	)
+	if err != nil {
+		return fmt.Errorf("%s worker: %w", w.Name, err)
+	}
+	defer cl.Close()
+	cl.PauseFetchTopics(w.Bulk...)
+	for ctx.Err() == nil {
+		records := w.poll(ctx, cl)
+		if len(records) == 0 && len(w.Bulk) > 0 {
+			cl.ResumeFetchTopics(w.Bulk...)
+			records = w.poll(ctx, cl)
+			cl.PauseFetchTopics(w.Bulk...)
+		}
+		if len(records) > 0 {
+			w.batch(ctx, cl, records)
+		}
+	}
+	return nil
+}
+
+func (w *Worker) poll(ctx context.Context, cl *kgo.Client) []*kgo.Record {
+	wait, cancel := context.WithTimeout(ctx, pollWait)
+	defer cancel()
+	fetches := cl.PollRecords(wait, int(w.Batch))
+	fetches.EachError(func(topic string, _ int32, err error) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
+			return
+		}
+		w.Log.Warn("fetch", "stage", w.Name, "topic", topic, "error", err)
+	})
+	return fetches.Records()
+}
+
+// held is one record of a batch and what became of it.
+type held struct {
+	record *kgo.Record
+	job    Job
+	events []Event
+	err    error // nil: accept; record's fault: status error; else ours
+	dead   bool
+}
+
+func (w *Worker) batch(ctx context.Context, cl *kgo.Client, records []*kgo.Record) {
+	// The work outlives the signal to stop by Grace, so that what is nearly
+	// done is finished and not begun again elsewhere.
+	work, cancel := graceful(ctx, w.Grace)
+	defer cancel()
+	stop := w.renew(work, cl, records)
+	begin := time.Now()
+	w.Metrics.In(w.Name).Add(float64(len(records)))
+
+	batch := w.decode(records)
+	w.skipDone(work, batch)
+	for i := range batch {
+		w.handle(work, &batch[i])
+	}
+	err := w.publish(work, batch)
+	stop()
+	w.acknowledge(work, cl, batch, err)
+	w.Metrics.Latency(w.Name).Observe(time.Since(begin).Seconds() / float64(len(records)))
+}
+
+// renew keeps the acquisition locks of records while they are worked on. The
+// returned function ends it and waits until it has ended.
+func (w *Worker) renew(ctx context.Context, cl *kgo.Client, records []*kgo.Record) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(w.Lock / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				cl.MarkAcks(kgo.AckRenew, records...)
+				if err := cl.FlushAcks(ctx); err != nil && ctx.Err() == nil {
+					w.Log.Warn("renew", "stage", w.Name, "error", err)
+				}
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+func (w *Worker) decode(records []*kgo.Record) []held {
+	batch := make([]held, len(records))
+	for i, r := range records {
+		h := &batch[i]
+		h.record = r
+		if r.Topic == schemas.TopicTranscripts {
+			h.job.Transcript = &schemas.Transcript{}
+			h.err = w.Codec.Decode(r.Value, h.job.Transcript)
+			h.job.Task = h.job.Transcript.Task
+		} else {
+			h.job.Submitted = &schemas.TaskSubmitted{}
+			h.err = w.Codec.Decode(r.Value, h.job.Submitted)
+			h.job.Task = h.job.Submitted.Task
+		}
+		// No retry makes unreadable bytes readable; a record that was
+		// delivered more often than it may fail killed its worker each time.
+		h.dead = h.err != nil
+		if h.err == nil && r.DeliveryCount() > w.Attempts {
+			h.dead, h.err = true, fmt.Errorf("delivered %d times without a result: its work crashed or outlived its worker each time", r.DeliveryCount())
+		}
+	}
+	return batch
+}
+
+// errSkip marks a record whose work was already done before a crash or a
+// redelivery. It is accepted and nothing is published.
+var errSkip = errors.New("already done")
+
+// replayHeader marks a record that `earshot replay` took back from the
+// dead-letter topic: its task is in error, and yet it is to be worked on.
+const replayHeader = "earshot_replay"
+
+func (w *Worker) skipDone(ctx context.Context, batch []held) {
+	keys := make([]state.TaskKey, len(batch))
+	for i := range batch {
+		keys[i] = state.TaskKey{Org: batch[i].job.Task.Org, Code: batch[i].job.Task.Code}
+	}
+	versions, err := w.Store.Versions(ctx, keys)
+	if err != nil {
+		return // doing work twice is harmless, not doing it is not
+	}
+	for i, v := range versions {
+		h := &batch[i]
+		failed := v == schemas.StatusVersion(schemas.StatusError) && !replayed(h.record)
+		if h.err == nil && (failed || v >= w.Done && v != schemas.StatusVersion(schemas.StatusError)) {
+			h.err = errSkip
+		}
+	}
+}
+
+func replayed(r *kgo.Record) bool {
+	return slices.ContainsFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == replayHeader })
+}
+
+func (w *Worker) handle(ctx context.Context, h *held) {
+	if h.err != nil {
+		return
+	}
+	if w.Announce {
+		if err := w.produce(ctx, []Event{{schemas.TopicStatus, Status(h.job.Task, schemas.StatusProcessing)}}); err != nil {
+			h.err = err
+			return
+		}
+	}
+	h.events, h.err = w.Handle(ctx, h.job)
+	fault, recordsFault := schemas.RecordFault(h.err)
+	switch {
+	case h.err == nil:
+	case recordsFault:
+		w.Metrics.Errors(w.Name, "record").Inc()
+		w.Log.Info("task ends in error", "stage", w.Name, "task", h.job.Task.Code, "error", h.err)
+		h.events, h.err = []Event{{schemas.TopicStatus, Failure(h.job.Task, fault.Code, fault.Message("en"))}}, nil
+	default:
+		w.Metrics.Errors(w.Name, "ours").Inc()
+		w.Log.Warn("will be tried again", "stage", w.Name, "task", h.job.Task.Code, "delivery", h.record.DeliveryCount(), "error", h.err)
+		h.dead = h.record.DeliveryCount() >= w.Attempts && ctx.Err() == nil
+	}
+}
+
+// Status is the event that moves a task.
+func Status(t schemas.Task, status string) schemas.TaskStatus {
+	return schemas.TaskStatus{Task: t, Status: status, Version: schemas.StatusVersion(status), UpdatedAt: time.Now().UTC()}
+}
+
+// Failure is the event that ends a task in error.
+func Failure(t schemas.Task, code schemas.Code, message string) schemas.TaskStatus {
+	s := Status(t, schemas.StatusError)
+	s.ErrorCode, s.Error = int64(code), message
+	return s
+}
+
+// publish writes all results of a batch with acks=all. Nothing is accepted
+// before it returned nil.
+func (w *Worker) publish(ctx context.Context, batch []held) error {
+	var events []Event
+	for i := range batch {
+		h := &batch[i]
+		if h.dead {
+			w.Metrics.Errors(w.Name, "dead").Inc()
+			w.Log.Error("dead letter", "stage", w.Name, "task", h.job.Task.Code, "error", h.err)
+			h.events = w.deadLetter(h)
+		}
+		events = append(events, h.events...)
+	}
+	return w.produce(ctx, events)
+}
+
+func (w *Worker) deadLetter(h *held) []Event {
+	r := h.record
+	events := []Event{{schemas.TopicDeadLetter, schemas.DeadLetter{
+		Topic: r.Topic, Partition: int64(r.Partition), Offset: r.Offset, Key: r.Key, Value: r.Value,
+		Stage: w.Name, Reason: h.err.Error(), Attempts: int64(r.DeliveryCount()), At: time.Now().UTC(),
+	}}}
+	if h.job.Task.Code != "" {
+		events = append(events, Event{schemas.TopicStatus, Failure(h.job.Task, schemas.CodeInternal,
+			fmt.Sprintf("%s failed %d times; an administrator can try it again with earshot replay", w.Name, r.DeliveryCount()))})
+	}
+	return events
+}
+
+func (w *Worker) produce(ctx context.Context, events []Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	records := make([]*kgo.Record, len(events))
+	for i, e := range events {
+		r, err := w.Codec.Record(e.Topic, w.Name, e.Value)
+		if err != nil {
+			return err
+		}
+		records[i] = r
+	}
+	return w.Producer.ProduceSync(ctx, records...).FirstErr()
+}
+
+// acknowledge gives every record its final ack and waits until the broker has
+// it; only then may the slot poll again.
+func (w *Worker) acknowledge(ctx context.Context, cl *kgo.Client, batch []held, publishErr error) {
+	var retry int32
+	for i := range batch {
+		h := &batch[i]
+		switch {
+		case publishErr != nil || h.err != nil && !h.dead && !errors.Is(h.err, errSkip):
+			retry = max(retry, h.record.DeliveryCount())
+			h.record.Ack(kgo.AckRelease)
+		case h.dead:
+			h.record.Ack(kgo.AckReject)
+		default:
+			h.record.Ack(kgo.AckAccept)
+			w.Metrics.Out(w.Name).Inc()
+		}
+	}
+	if publishErr != nil {
+		w.Log.Error("publish results", "stage", w.Name, "error", publishErr)
+	}
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := cl.FlushAcks(flush); err != nil {
+		w.Log.Warn("flush acknowledgements", "stage", w.Name, "error", err)
+	}
+	if retry > 0 {
+		// What failed comes back at once; give the engine that failed it a moment.
+		if err := pause(ctx, min(100*time.Millisecond<<min(retry, 10), 30*time.Second)); err != nil {
+			return
+		}
+	}
+}
+
+// graceful returns a context that ends grace after parent does.
+func graceful(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() { stop(); cancel() }
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
