@@ -149,8 +149,9 @@ type held struct {
 	record *kgo.Record
 	job    Job
 	events []Event
-	err    error // nil: accept; record's fault: status error; else ours
-	dead   bool
+	err    error // nil: accept; errSkip: accept; else ours: release or bury
+	// hopeless: no retry can help; dead: the dead letter is written.
+	hopeless, dead bool
 }
 
 func (w *Worker) batch(ctx context.Context, cl *kgo.Client, records []*kgo.Record) {
@@ -167,9 +168,10 @@ func (w *Worker) batch(ctx context.Context, cl *kgo.Client, records []*kgo.Recor
 	for i := range batch {
 		w.handle(work, &batch[i])
 	}
-	err := w.publish(work, batch)
+	w.publish(work, batch)
+	w.bury(work, batch)
 	stop()
-	w.acknowledge(work, cl, batch, err)
+	w.acknowledge(work, cl, batch)
 	w.Metrics.Latency(w.Name).Observe(time.Since(begin).Seconds() / float64(len(records)))
 }
 
@@ -213,9 +215,9 @@ func (w *Worker) decode(records []*kgo.Record) []held {
 		}
 		// No retry makes unreadable bytes readable; a record that was
 		// delivered more often than it may fail killed its worker each time.
-		h.dead = h.err != nil
+		h.hopeless = h.err != nil
 		if h.err == nil && r.DeliveryCount() > w.Attempts {
-			h.dead, h.err = true, fmt.Errorf("delivered %d times without a result: its work crashed or outlived its worker each time", r.DeliveryCount())
+			h.hopeless, h.err = true, fmt.Errorf("delivered %d times without a result: its work crashed or outlived its worker each time", r.DeliveryCount())
 		}
 	}
 	return batch
@@ -224,10 +226,6 @@ func (w *Worker) decode(records []*kgo.Record) []held {
 // errSkip marks a record whose work was already done before a crash or a
 // redelivery. It is accepted and nothing is published.
 var errSkip = errors.New("already done")
-
-// replayHeader marks a record that `earshot replay` took back from the
-// dead-letter topic: its task is in error, and yet it is to be worked on.
-const replayHeader = "earshot_replay"
 
 func (w *Worker) skipDone(ctx context.Context, batch []held) {
 	keys := make([]state.TaskKey, len(batch))
@@ -247,10 +245,6 @@ func (w *Worker) skipDone(ctx context.Context, batch []held) {
 	}
 }
 
-func replayed(r *kgo.Record) bool {
-	return slices.ContainsFunc(r.Headers, func(h kgo.RecordHeader) bool { return h.Key == replayHeader })
-}
-
 func (w *Worker) handle(ctx context.Context, h *held) {
 	if h.err != nil {
 		return
@@ -262,17 +256,10 @@ func (w *Worker) handle(ctx context.Context, h *held) {
 		}
 	}
 	h.events, h.err = w.Handle(ctx, h.job)
-	fault, recordsFault := schemas.RecordFault(h.err)
-	switch {
-	case h.err == nil:
-	case recordsFault:
+	if fault, ok := schemas.RecordFault(h.err); ok {
 		w.Metrics.Errors(w.Name, "record").Inc()
 		w.Log.Info("task ends in error", "stage", w.Name, "task", h.job.Task.Code, "error", h.err)
 		h.events, h.err = []Event{{schemas.TopicStatus, Failure(h.job.Task, fault.Code, fault.Message("en"))}}, nil
-	default:
-		w.Metrics.Errors(w.Name, "ours").Inc()
-		w.Log.Warn("will be tried again", "stage", w.Name, "task", h.job.Task.Code, "delivery", h.record.DeliveryCount(), "error", h.err)
-		h.dead = h.record.DeliveryCount() >= w.Attempts && ctx.Err() == nil
 	}
 }
 
@@ -288,80 +275,89 @@ func Failure(t schemas.Task, code schemas.Code, message string) schemas.TaskStat
 	return s
 }
 
-// publish writes all results of a batch with acks=all. Nothing is accepted
-// before it returned nil.
-func (w *Worker) publish(ctx context.Context, batch []held) error {
-	var events []Event
+// publish writes all results of a batch with acks=all. A record whose result
+// could not be written counts as failed by us.
+func (w *Worker) publish(ctx context.Context, batch []held) {
+	var records []*kgo.Record
+	owner := map[*kgo.Record]*held{}
 	for i := range batch {
 		h := &batch[i]
-		if h.dead {
-			w.Metrics.Errors(w.Name, "dead").Inc()
-			w.Log.Error("dead letter", "stage", w.Name, "task", h.job.Task.Code, "error", h.err)
-			h.events = w.deadLetter(h)
+		if h.err != nil {
+			continue
 		}
-		events = append(events, h.events...)
+		rs, err := w.records(h.events)
+		if err != nil {
+			h.err = err
+			continue
+		}
+		for _, r := range rs {
+			owner[r] = h
+		}
+		records = append(records, rs...)
 	}
-	return w.produce(ctx, events)
+	for _, r := range w.Producer.ProduceSync(ctx, records...) {
+		if r.Err != nil {
+			owner[r.Record].err = fmt.Errorf("publish to %s: %w", r.Record.Topic, r.Err)
+		}
+	}
 }
 
-func (w *Worker) deadLetter(h *held) []Event {
-	r := h.record
-	events := []Event{{schemas.TopicDeadLetter, schemas.DeadLetter{
-		Topic: r.Topic, Partition: int64(r.Partition), Offset: r.Offset, Key: r.Key, Value: r.Value,
-		Stage: w.Name, Reason: h.err.Error(), Attempts: int64(r.DeliveryCount()), At: time.Now().UTC(),
-	}}}
-	if h.job.Task.Code != "" {
-		events = append(events, Event{schemas.TopicStatus, Failure(h.job.Task, schemas.CodeInternal,
-			fmt.Sprintf("%s failed %d times; an administrator can try it again with earshot replay", w.Name, r.DeliveryCount()))})
-	}
-	return events
-}
-
-func (w *Worker) produce(ctx context.Context, events []Event) error {
-	if len(events) == 0 {
-		return nil
-	}
+func (w *Worker) records(events []Event) ([]*kgo.Record, error) {
 	records := make([]*kgo.Record, len(events))
 	for i, e := range events {
 		r, err := w.Codec.Record(e.Topic, w.Name, e.Value)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		records[i] = r
+	}
+	return records, nil
+}
+
+func (w *Worker) produce(ctx context.Context, events []Event) error {
+	records, err := w.records(events)
+	if err != nil {
+		return err
 	}
 	return w.Producer.ProduceSync(ctx, records...).FirstErr()
 }
 
 // acknowledge gives every record its final ack and waits until the broker has
-// it; only then may the slot poll again.
-func (w *Worker) acknowledge(ctx context.Context, cl *kgo.Client, batch []held, publishErr error) {
-	var retry int32
+// it; only then may the slot poll again. What failed is held back for a while
+// before it is released, because a released record is delivered again at once.
+func (w *Worker) acknowledge(ctx context.Context, cl *kgo.Client, batch []held) {
+	var failed []*kgo.Record
+	var deliveries int32
 	for i := range batch {
 		h := &batch[i]
 		switch {
-		case publishErr != nil || h.err != nil && !h.dead && !errors.Is(h.err, errSkip):
-			retry = max(retry, h.record.DeliveryCount())
-			h.record.Ack(kgo.AckRelease)
 		case h.dead:
 			h.record.Ack(kgo.AckReject)
-		default:
+		case h.err == nil || errors.Is(h.err, errSkip):
 			h.record.Ack(kgo.AckAccept)
 			w.Metrics.Out(w.Name).Inc()
+		default:
+			failed = append(failed, h.record)
+			deliveries = max(deliveries, h.record.DeliveryCount())
 		}
 	}
-	if publishErr != nil {
-		w.Log.Error("publish results", "stage", w.Name, "error", publishErr)
+	w.flush(ctx, cl)
+	if len(failed) == 0 {
+		return
 	}
-	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	// Shorter than the lock, so that the release still counts.
+	if err := pause(ctx, min(100*time.Millisecond<<min(deliveries, 10), w.Lock/2)); err != nil {
+		w.Log.Info("releasing what is held", "stage", w.Name, "records", len(failed))
+	}
+	cl.MarkAcks(kgo.AckRelease, failed...)
+	w.flush(ctx, cl)
+}
+
+func (w *Worker) flush(ctx context.Context, cl *kgo.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err := cl.FlushAcks(flush); err != nil {
+	if err := cl.FlushAcks(ctx); err != nil {
 		w.Log.Warn("flush acknowledgements", "stage", w.Name, "error", err)
-	}
-	if retry > 0 {
-		// What failed comes back at once; give the engine that failed it a moment.
-		if err := pause(ctx, min(100*time.Millisecond<<min(retry, 10), 30*time.Second)); err != nil {
-			return
-		}
 	}
 }
 

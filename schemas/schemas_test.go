@@ -247,3 +247,17 @@ func TestEveryErrorAndTermHasBothLanguages(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryPlanLimitsEveryResource(t *testing.T) {
+	for _, id := range []string{"pro", "enterprise", "enterprise_plus", "on_premise"} {
+		p, ok := Plans[id]
+		if !ok || p.ID == 0 || p.Months == 0 {
+			t.Errorf("plan %s: %+v", id, p)
+		}
+		for _, r := range []string{ResourceCallMinutes, ResourceAudioMinutes, ResourceChats, ResourceReports, ResourceVideoMinutes, ResourceTextTokens, ResourceImageTokens} {
+			if _, ok := p.Limits[r]; !ok {
+				t.Errorf("plan %s says nothing of %s", id, r)
+			}
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package analyze
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
+
+	"earshot/processors"
+	"earshot/schemas"
+	"earshot/sinks/state"
+)
+
+// profile is what an organisation wants checked.
+type profile struct {
+	questions []schemas.ChecklistQuestion
+	scripts   []schemas.Script
+}
+
+// A changed question or script reaches the analysis within profileAge; reading
+// them from Redis for every chat would cost more than the analysis itself.
+const (
+	profileAge  = 5 * time.Second
+	profilesMax = 10_000
+)
+
+// Stage returns the analysis as a stage: chats and transcripts in, analyses out.
+func Stage(a *Analyzer, store *state.Store, lock time.Duration) processors.Stage {
+	profiles := expirable.NewLRU[string, profile](profilesMax, nil, profileAge)
+	return processors.Stage{
+		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
+		Live: []string{schemas.TopicText, schemas.TopicTranscripts}, Bulk: []string{schemas.TopicTextBulk},
+		Batch: 200, Lock: lock, Done: schemas.StatusVersion(schemas.StatusCompleted),
+		Handle: func(ctx context.Context, job processors.Job) ([]processors.Event, error) {
+			if job.Transcript != nil && job.Task.Processing == schemas.ProcessTranscription {
+				return nil, nil // the transcript is all that was asked for; the warehouse completes it
+			}
+			p, ok := profiles.Get(job.Task.Org)
+			if !ok {
+				var err error
+				if p, err = loadProfile(ctx, store, job.Task.Org); err != nil {
+					return nil, err
+				}
+				profiles.Add(job.Task.Org, p)
+			}
+			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(input(job, p))}}, nil
+		},
+	}
+}
+
+func loadProfile(ctx context.Context, store *state.Store, org string) (p profile, err error) {
+	if p.questions, err = state.List[schemas.ChecklistQuestion](ctx, store, org, schemas.KindChecklist); err != nil {
+		return p, fmt.Errorf("checklist of %s: %w", org, err)
+	}
+	if p.scripts, err = state.List[schemas.Script](ctx, store, org, schemas.KindScript); err != nil {
+		return p, fmt.Errorf("scripts of %s: %w", org, err)
+	}
+	return p, nil
+}
+
+func input(job processors.Job, p profile) Input {
+	in := Input{Task: job.Task, Questions: p.questions, Scripts: p.scripts, Now: time.Now().UTC()}
+	if t := job.Transcript; t != nil {
+		in.Utterances, in.Language, in.NoSpeech, in.RoleSource = t.Utterances, t.Language, t.NoSpeech, t.RoleSource
+		return in
+	}
+	in.Utterances, in.Language, in.RoleSource = job.Submitted.Utterances, job.Task.Language, "text"
+	return in
+}
