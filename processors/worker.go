@@ -27,14 +27,13 @@ type Job struct {
 
 // Stage is what a worker runs.
 type Stage struct {
-	Name     string        // one of schemas.Stage*
-	Group    string        // share group
-	Live     []string      // topics taken first
-	Bulk     []string      // topics taken only while the live ones are empty
-	Batch    int32         // records held at once
-	Lock     time.Duration // acquisition lock of the group; renewed at a third of it
-	Done     int64         // status version from which a task needs this stage no more
-	Announce bool          // publish StatusProcessing before the work, for jobs a person waits for
+	Name     string   // one of schemas.Stage*
+	Group    string   // share group
+	Live     []string // topics taken first
+	Bulk     []string // topics taken only while the live ones are empty
+	Batch    int32    // records held at once
+	Done     int64    // status version from which a task needs this stage no more
+	Announce bool     // publish StatusProcessing before the work, for jobs a person waits for
 
 	// Handle does the work and returns the events that carry its result. A
 	// *schemas.Error with a client's code ends the task in error; any other
@@ -48,6 +47,14 @@ type Event struct {
 	Value any
 }
 
+// Config of the workers of every stage.
+type Config struct {
+	Lock         time.Duration `env:"EARSHOT_LOCK" envDefault:"30s" help:"how long a worker holds a record without a sign of life before another gets it"`
+	Grace        time.Duration `env:"EARSHOT_GRACE" envDefault:"20s" help:"how long work in progress may go on after the signal to stop"`
+	Attempts     int32         `env:"EARSHOT_ATTEMPTS" envDefault:"4" help:"tries of a record before it goes to the dead letters; below Kafka's group.share.delivery.count.limit"`
+	AnalyzeSlots int           `env:"EARSHOT_ANALYZE_SLOTS" envDefault:"2" help:"analyses at a time"`
+}
+
 // Worker takes records of a stage from a share group. Each slot is a client of
 // its own, because in a share group the next poll accepts whatever is still
 // held: a slot polls only after everything it held has its final ack.
@@ -57,10 +64,9 @@ type Event struct {
 //	                                        │ ours ─► release; after the last delivery dead letter + reject
 //	                     renew ◄── ticker ──┘
 type Worker struct {
+	Config
 	Stage
-	Slots     int
-	Attempts  int32         // deliveries of a record before it goes to the dead-letter topic
-	Grace     time.Duration // how long a job may still run after shutdown began
+	Slots     int // records or batches worked on at the same time
 	NewClient func(...kgo.Opt) (*kgo.Client, error)
 	Producer  *kgo.Client
 	Store     *state.Store

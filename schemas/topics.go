@@ -36,9 +36,9 @@ type Topic struct {
 	MaxBytes   int           // largest record; 0 = the broker's default
 }
 
-// maxText bounds one record: a chat of 10 MB of text, split into utterances
-// with their names around them, and its analysis.
-const maxText = 32 << 20
+// MaxRecordBytes bounds one record: a chat of MaxTextBytes, split into
+// utterances with their names around them, and its analysis.
+const MaxRecordBytes = 32 << 20
 
 // Topics are all topics of the log. tasks.* keep a year, as long as a plan
 // stores interactions; usage and dead letters are kept until an operator says
@@ -46,15 +46,15 @@ const maxText = 32 << 20
 var Topics = []Topic{
 	{Name: TopicAudio, Partitions: 6, Retention: year},
 	{Name: TopicAudioBulk, Partitions: 6, Retention: year},
-	{Name: TopicText, Partitions: 6, Retention: year, MaxBytes: maxText},
-	{Name: TopicTextBulk, Partitions: 6, Retention: year, MaxBytes: maxText},
+	{Name: TopicText, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
+	{Name: TopicTextBulk, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
 	{Name: TopicReport, Partitions: 2, Retention: year},
-	{Name: TopicTranscripts, Partitions: 6, Retention: year, MaxBytes: maxText},
-	{Name: TopicAnalyses, Partitions: 6, Retention: year, MaxBytes: maxText},
+	{Name: TopicTranscripts, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
+	{Name: TopicAnalyses, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
 	{Name: TopicStatus, Partitions: 6, Compact: true},
 	{Name: TopicEntities, Partitions: 2, Compact: true},
 	{Name: TopicUsage, Partitions: 2},
-	{Name: TopicDeadLetter, Partitions: 1, MaxBytes: maxText},
+	{Name: TopicDeadLetter, Partitions: 1, MaxBytes: MaxRecordBytes},
 }
 
 const year = 365 * 24 * time.Hour

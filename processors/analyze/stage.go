@@ -26,12 +26,12 @@ const (
 )
 
 // Stage returns the analysis as a stage: chats and transcripts in, analyses out.
-func Stage(a *Analyzer, store *state.Store, lock time.Duration) processors.Stage {
+func Stage(a *Analyzer, store *state.Store) processors.Stage {
 	profiles := expirable.NewLRU[string, profile](profilesMax, nil, profileAge)
 	return processors.Stage{
 		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
 		Live: []string{schemas.TopicText, schemas.TopicTranscripts}, Bulk: []string{schemas.TopicTextBulk},
-		Batch: 200, Lock: lock, Done: schemas.StatusVersion(schemas.StatusCompleted),
+		Batch: 200, Done: schemas.StatusVersion(schemas.StatusCompleted),
 		Handle: func(ctx context.Context, job processors.Job) ([]processors.Event, error) {
 			if job.Transcript != nil && job.Task.Processing == schemas.ProcessTranscription {
 				return nil, nil // the transcript is all that was asked for; the warehouse completes it

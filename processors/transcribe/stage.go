@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -19,11 +18,11 @@ import (
 // Stage returns the transcription as a stage: audio tasks in, transcripts out.
 // Audio is copied from blobs to a file in dir for the time of the job, because
 // ffmpeg seeks in it.
-func Stage(t *Transcriber, blobs *blob.Bucket, dir string, lock time.Duration) processors.Stage {
+func Stage(t *Transcriber, blobs *blob.Bucket, dir string) processors.Stage {
 	return processors.Stage{
 		Name: schemas.StageTranscribe, Group: schemas.GroupTranscribe,
 		Live: []string{schemas.TopicAudio}, Bulk: []string{schemas.TopicAudioBulk},
-		Batch: 1, Lock: lock, Done: schemas.StatusVersion(schemas.StatusAudioCompleted), Announce: true,
+		Batch: 1, Done: schemas.StatusVersion(schemas.StatusAudioCompleted), Announce: true,
 		Handle: func(ctx context.Context, job processors.Job) ([]processors.Event, error) {
 			path, err := fetch(ctx, blobs, job.Task.Blob, dir)
 			if err != nil {

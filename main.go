@@ -1,0 +1,316 @@
+// Earshot hears every conversation of a call centre: recordings and chats come
+// in, transcripts, analyses and reports come out. This file is the wiring; the
+// folders are the stages.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"earshot/deploy/config"
+	"earshot/deploy/engines"
+	"earshot/ingest"
+	"earshot/processors"
+	"earshot/processors/analyze"
+	"earshot/processors/transcribe"
+	"earshot/query/api"
+	"earshot/schemas"
+	"earshot/sinks/state"
+	"earshot/sinks/warehouse"
+)
+
+var version = "dev" // set by the linker
+
+// Config composes the knobs; each is declared once, in the package that owns it.
+type Config struct {
+	Engines    engines.Config
+	Log        LogConfig
+	API        api.Config
+	Ingest     ingest.Config
+	Bootstrap  ingest.Bootstrap
+	Process    processors.Config
+	Transcribe transcribe.Config
+	Analyze    analyze.Config
+	State      state.Config
+	Warehouse  warehouse.Config
+}
+
+// LogConfig says what is logged and where events are described.
+type LogConfig struct {
+	Level    slog.Level `env:"EARSHOT_LOG_LEVEL" envDefault:"INFO" help:"DEBUG, INFO, WARN or ERROR"`
+	Registry string     `env:"EARSHOT_SCHEMA_REGISTRY_URL" help:"Confluent schema registry; empty: Avro single-object encoding"`
+}
+
+type cli struct {
+	Serve    serve            `cmd:"" help:"Run: the API, the processors and the sinks, or some of these roles."`
+	Validate validate         `cmd:"" help:"Print the configuration as it resolves, secrets masked, and exit."`
+	Replay   replay           `cmd:"" help:"Take dead letters back into the pipeline."`
+	Child    whisperChild     `cmd:"" name:"whisper-child" hidden:"" help:"The recogniser, in a process of its own so that a crash in C costs one job."`
+	Version  kong.VersionFlag `help:"Print the version."`
+}
+
+func main() {
+	var c cli
+	app := kong.Parse(&c, kong.Name("earshot"), kong.Description("Hears every conversation of a call centre."),
+		kong.Vars{"version": version}, kong.UsageOnError())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	app.BindTo(ctx, (*context.Context)(nil))
+	if err := app.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "earshot:", err)
+		os.Exit(1)
+	}
+}
+
+type serve struct {
+	Data   string   `help:"Folder of the embedded engines and of work in progress (EARSHOT_DATA)." placeholder:"DIR"`
+	Listen string   `help:"Address of the API and of /metrics; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	Roles  []string `help:"What this process does: all, or some of api, transcribe, analyze, sink." default:"all" enum:"all,api,transcribe,analyze,sink"`
+}
+
+func (s *serve) has(role string) bool {
+	for _, r := range s.Roles {
+		if r == role || r == "all" {
+			return true
+		}
+	}
+	return false
+}
+
+func load(data string) (cfg Config, log *slog.Logger, err error) {
+	if err = config.Load(&cfg, os.Environ()); err != nil {
+		return cfg, nil, err
+	}
+	if data != "" {
+		cfg.Engines.Data = data
+	}
+	if cfg.Engines.Data, err = filepath.Abs(cfg.Engines.Data); err != nil {
+		return cfg, nil, err
+	}
+	return cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.Log.Level})), nil
+}
+
+// Run starts what the roles name and stops it in the order in which data
+// flows, so that nothing is taken in that cannot be finished:
+//
+//	          1                    2                      3               4
+//	api ──► tasks ──► transcribe, analyze ──► warehouse, state ──► engines
+//	stops taking in   finish or release       insert, commit       close
+func (s *serve) Run(ctx context.Context) error {
+	cfg, log, err := load(s.Data)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.Listen, err)
+	}
+	defer listener.Close()
+	p, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+
+	var intake, work, drain []actor
+	if s.has("api") {
+		if err := p.bootstrap(ctx); err != nil {
+			return err
+		}
+	}
+	if s.has("transcribe") {
+		t, err := p.transcribe()
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		work = append(work, p.worker(transcribe.Stage(t, p.engines.Blobs, p.tmp), t.Slots()))
+	}
+	if s.has("analyze") {
+		a, err := analyze.New(cfg.Analyze)
+		if err != nil {
+			return err
+		}
+		work = append(work, p.worker(analyze.Stage(a, p.store), cfg.Process.AnalyzeSlots))
+	}
+	if s.has("sink") {
+		if err := warehouse.Migrate(ctx, p.engines.SQL()); err != nil {
+			return fmt.Errorf("ClickHouse migrations: %w", err)
+		}
+		w := warehouse.New(p.engines.ClickHouse, p.engines.Kafka, p.codec, cfg.Warehouse, p.metrics, log)
+		drain = append(drain, actor{"warehouse", w.Run}, actor{"state", state.NewProjection(p.store, p.engines.Kafka, p.codec, p.metrics, log).Run})
+	}
+	web := p.api(s.has("api"))
+	intake = append(intake, actor{"api", func(ctx context.Context) error { return web.Serve(ctx, listener) }})
+	log.Info("earshot serves", "address", listener.Addr().String(), "roles", strings.Join(s.Roles, ","), "data", cfg.Engines.Data, "version", version)
+	err = runInOrder(ctx, log, intake, work, drain)
+	log.Info("earshot stopped")
+	return err
+}
+
+// program is what all roles share.
+type program struct {
+	cfg      Config
+	log      *slog.Logger
+	engines  *engines.Engines
+	codec    *schemas.Codec
+	producer *kgo.Client
+	store    *state.Store
+	registry *prometheus.Registry
+	metrics  *schemas.StageMetrics
+	tmp      string // work in progress: uploads and jobs
+}
+
+func open(ctx context.Context, cfg Config, log *slog.Logger) (p *program, err error) {
+	p = &program{cfg: cfg, log: log, registry: prometheus.NewRegistry(), tmp: filepath.Join(cfg.Engines.Data, "tmp")}
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.metrics = schemas.NewStageMetrics(p.registry)
+	if p.codec, err = schemas.NewCodec(cfg.Log.Registry); err != nil {
+		return nil, err
+	}
+	if p.engines, err = engines.Open(ctx, cfg.Engines, log); err != nil {
+		return nil, err
+	}
+	p.store = state.New(p.engines.Redis, cfg.State)
+	if err = p.prepare(ctx); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *program) prepare(ctx context.Context) (err error) {
+	// What a killed process left behind belongs to nobody.
+	if err := errors.Join(os.RemoveAll(p.tmp), os.MkdirAll(p.tmp, 0o700)); err != nil {
+		return fmt.Errorf("folder for work in progress: %w", err)
+	}
+	if err := p.engines.EnsureTopics(ctx, schemas.Topics); err != nil {
+		return err
+	}
+	for _, group := range []string{schemas.GroupTranscribe, schemas.GroupAnalyze} {
+		if err := p.engines.EnsureShareGroup(ctx, group, p.cfg.Process.Lock); err != nil {
+			return err
+		}
+	}
+	p.producer, err = p.engines.Kafka(kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes), kgo.ProducerLinger(2*time.Millisecond))
+	return err
+}
+
+func (p *program) close() {
+	if p.producer != nil {
+		p.producer.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := p.engines.Close(ctx); err != nil {
+		p.log.Error("close the engines", "error", err)
+	}
+}
+
+func (p *program) worker(stage processors.Stage, slots int) actor {
+	w := &processors.Worker{Config: p.cfg.Process, Stage: stage, Slots: slots, NewClient: p.engines.Kafka,
+		Producer: p.producer, Store: p.store, Codec: p.codec, Metrics: p.metrics, Log: p.log}
+	return actor{stage.Name, w.Run}
+}
+
+// actor is something that runs until its context ends.
+type actor struct {
+	name string
+	run  func(context.Context) error
+}
+
+// runInOrder starts all groups and, when ctx ends or any actor does, stops them
+// group by group, each after the one before has ended.
+func runInOrder(ctx context.Context, log *slog.Logger, groups ...[]actor) error {
+	ended := make(chan error, 16)
+	var stops []func()
+	for _, group := range groups {
+		running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan struct{}, len(group))
+		for _, a := range group {
+			go func() {
+				err := a.run(running)
+				if err != nil && !errors.Is(err, context.Canceled) {
+					err = fmt.Errorf("%s: %w", a.name, err)
+				} else {
+					err = nil
+				}
+				log.Debug("ended", "actor", a.name)
+				ended <- err
+				done <- struct{}{}
+			}()
+		}
+		stops = append(stops, func() {
+			cancel()
+			for range group {
+				<-done
+			}
+		})
+	}
+	var first error
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case first = <-ended:
+	}
+	for _, stop := range stops {
+		stop()
+	}
+	for len(ended) > 0 {
+		first = errors.Join(first, <-ended)
+	}
+	return first
+}
+
+type validate struct{}
+
+func (validate) Run() error {
+	cfg, _, err := load("")
+	if err != nil {
+		return err
+	}
+	return config.Print(os.Stdout, &cfg)
+}
+
+type replay struct {
+	Data   string `help:"Data folder, when the engines are embedded and earshot serve is stopped." placeholder:"DIR"`
+	DryRun bool   `help:"Show the dead letters and leave them where they are."`
+}
+
+func (r *replay) Run(ctx context.Context) error {
+	cfg, log, err := load(r.Data)
+	if err != nil {
+		return err
+	}
+	p, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	n, err := processors.Replay(ctx, p.engines.Kafka, p.codec, r.DryRun, func(d schemas.DeadLetter) {
+		fmt.Printf("%s  %-10s %s  %s\n", d.At.Format(time.DateTime), d.Stage, d.Key, d.Reason)
+	})
+	fmt.Printf("%d dead letters\n", n)
+	return err
+}
+
+type whisperChild struct{}
+
+func (whisperChild) Run() error {
+	os.Exit(transcribe.ChildMain(os.Stdin, os.Stdout))
+	return nil
+}
