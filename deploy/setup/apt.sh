@@ -30,6 +30,8 @@ mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
 command -v apt-get >/dev/null 2>&1 ||
   die "no apt-get here; install with your package manager: ${missing[*]}"
 
+as_root true # or stop here, before its message would go to a log
+
 log=$BUILD/log/apt.log
 # A candidate version is known only when the package lists are: a bare image ships none.
 known() {
@@ -39,7 +41,7 @@ known() {
   done
 }
 update() {
-  logged "$log" as_root apt-get update -q || die "apt-get update failed; is a Debian mirror reachable? ($log)"
+  logged "$log" as_root apt-get update -q || die "apt-get update failed; is a Debian mirror reachable? $WHY"
 }
 install() {
   logged "$log" as_root env DEBIAN_FRONTEND=noninteractive \
@@ -57,4 +59,4 @@ fi
 say "installing ${missing[*]}"
 known "${missing[@]}" || update
 # Lists older than the mirror name files that are gone: one fresh try.
-install || { update && install; } || die "apt-get install failed; see $log"
+install || { update && install; } || die "apt-get install failed: $WHY"

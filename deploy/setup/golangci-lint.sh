@@ -15,5 +15,5 @@ fi
 say "building golangci-lint $version"
 GOBIN=$to CGO_ENABLED=0 GOFLAGS=-buildvcs=false logged "$log" \
   go install -trimpath -ldflags '-s -w' "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version" ||
-  die "could not build golangci-lint; is the Go module proxy reachable? ($log)"
+  die "could not build golangci-lint; is the Go module proxy reachable? $WHY"
 echo "$now" >"$to/.golangci-lint.stamp"

@@ -19,5 +19,5 @@ say "copying the jars of Kafka to $to/libs"
 rm -rf "$to"
 logged "$log" mvn -B -ntp -f "$from/pom.xml" ${KAFKA_VERSION:+-Dkafka.version=$KAFKA_VERSION} \
   dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$to/libs" ||
-  die "Maven could not fetch Kafka; is Maven Central reachable? ($log)"
+  die "Maven could not fetch Kafka; is Maven Central reachable? $WHY"
 echo "$now" >"$to/.stamp"

@@ -30,19 +30,20 @@ as_root() {
   elif command -v sudo >/dev/null 2>&1; then
     sudo "$@"
   else
-    die "needs root for '$1'; run it as root or install sudo"
+    die "needs root to install packages; run it as root or install sudo"
   fi
 }
 
-# logged FILE COMMAND...: run it with its output in FILE, and show FILE's end if it fails.
+# logged FILE COMMAND...: run it with its output in FILE. If it fails, $WHY tells where to look, for die.
 logged() {
-  local log=$1
+  local log=$1 cause
   shift
-  mkdir -p "$(dirname "$log")"
-  if ! "$@" >"$log" 2>&1; then
-    tail -n 15 "$log" >&2
-    return 1
-  fi
+  { mkdir -p "$(dirname "$log")" && : >"$log"; } 2>/dev/null ||
+    die "cannot write $log; run as the owner of $BUILD or remove it"
+  "$@" >"$log" 2>&1 && return
+  cause=$(grep -m 1 -iE 'error[]: ].{12}|fatal|^E: ' "$log" || tail -n 1 "$log")
+  WHY="$(echo "$cause" | cut -c 1-200) (all of it in $log)"
+  return 1
 }
 
 # stamp WORD...: a short digest of its arguments, and of the contents of those that are files.

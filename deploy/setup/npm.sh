@@ -25,14 +25,14 @@ cp "$from/package.json" "$from/package-lock.json" "$to/"
 rm -f "$to/.stamp"
 say "installing into $to"
 logged "$log" npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund ||
-  die "npm ci failed; is the npm registry reachable? ($log)"
+  die "npm ci failed; is the npm registry reachable? $WHY"
 
 # The arm64 library is not in the lock file (the lock was made where it cannot be seen), so it is
 # pinned by the version of its sibling only.
 if [ ! -e "$to/node_modules/$chdb/libchdb.so" ]; then
   version=$(sed -n 's/.*"@chdb\/lib-linux-x64-gnu": "\(.*\)".*/\1/p' "$from/package.json")
   logged "$log" npm install --prefix "$to" --no-save --ignore-scripts --no-audit --no-fund "$chdb@$version" ||
-    die "npm has no $chdb@$version; set EARSHOT_CLICKHOUSE_URL to a ClickHouse server instead ($log)"
+    die "npm has no $chdb@$version; set EARSHOT_CLICKHOUSE_URL to a ClickHouse server instead; $WHY"
 fi
 for file in "$chdb/libchdb.so" echarts/dist/echarts.min.js nodejs-whisper/cpp/whisper.cpp/CMakeLists.txt; do
   [ -e "$to/node_modules/$file" ] || die "npm installed no $file; remove $to and run this again"

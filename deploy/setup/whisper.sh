@@ -47,9 +47,9 @@ need g++ "run deploy/setup/apt.sh first"
 say "building with $(nproc) cores$([ "$CUDA" = 1 ] && echo ', CUDA')"
 rm -rf "$work" "$to"
 PATH=$PATH:${cuda:-}/bin logged "$log" cmake -S "$source_dir" -B "$work" "${options[@]}" ||
-  die "cmake could not configure whisper.cpp; see $log"
-logged "$log" cmake --build "$work" -j "$(nproc)" || die "whisper.cpp did not compile; see $log"
-logged "$log.install" cmake --install "$work" || die "whisper.cpp did not install; see $log.install"
+  die "cmake could not configure whisper.cpp: $WHY"
+logged "$log" cmake --build "$work" -j "$(nproc)" || die "whisper.cpp did not compile: $WHY"
+logged "$log.install" cmake --install "$work" || die "whisper.cpp did not install: $WHY"
 if [ "$CLI" = 1 ]; then
   mkdir -p "$to/bin" && cp "$work/bin/whisper-cli" "$to/bin/"
 fi
