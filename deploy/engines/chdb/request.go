@@ -36,7 +36,7 @@ var httpOnly = map[string]bool{
 	"session_id": true, "session_check": true, "session_timeout": true, "session_timezone_check": true, "role": true, "stacktrace": true,
 	"enable_http_compression": true, "http_zlib_compression_level": true, "send_progress_in_http_headers": true,
 	"network_compression_method": true, "network_zstd_compression_level": true, "close_session": true,
-	// The engine kills a cancelled statement by its log_comment, see runningStatement.
+	// The engine kills a cancelled statement by its log_comment, see sessionPool.
 	"log_comment": true,
 }
 
@@ -143,6 +143,11 @@ func (req *request) parseText(query string, body io.Reader, format string) (err 
 		req.format = format
 	}
 	return nil
+}
+
+// streamed reports whether the output is handed on while the statement runs, and so is not bounded in size.
+func (req *request) streamed() bool {
+	return req.format == "Native" && req.streamable() && !req.buffered
 }
 
 // bodyError words a failure to read the request's body.

@@ -78,36 +78,32 @@ func cancelled(ctx context.Context) error {
 	return exceptionf(codeQueryWasCancelled, "QUERY_WAS_CANCELLED", "The client or the server gave up: "+context.Cause(ctx).Error()+".")
 }
 
-// run executes the request in a session of its own.
-func (s *Server) run(ctx context.Context, a *answer, req *request) error {
-	session, err := openSession(s.lib, s.opts.Dir, s.config)
-	if err != nil {
-		return err
-	}
-	defer session.close()
-	id := rand.Text()
-	req.settings["log_comment"] = id
+// run executes the request in a session that no other has while it runs.
+func (s *Server) run(ctx context.Context, a *answer, req *request) (err error) {
 	if req.readonly {
 		req.settings["readonly"] = "1" // also forbids file(), url() and every change of a setting
 	}
-	if req.statement.data < 0 && !(req.format == "Native" && req.streamable()) {
-		if _, given := req.settings["max_result_bytes"]; !given {
-			req.settings["max_result_bytes"] = strconv.Itoa(maxResultSize)
-		}
+	if _, given := req.settings["max_result_bytes"]; !given && req.data == nil && !req.streamed() {
+		req.settings["max_result_bytes"] = strconv.Itoa(maxResultSize)
 	}
-	if err := session.configure(req.database, req.settings); err != nil {
+	session, err := s.sessions.get(req)
+	if err != nil {
 		return err
 	}
 	killed := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {
 		defer close(killed)
-		s.killOnCancel(ctx, id, finished)
+		s.killOnCancel(ctx, session.id, finished)
 	}()
-	// The watcher must be gone before the session is closed and its place given away.
-	defer func() { close(finished); <-killed }()
+	// The watcher must be gone before another statement can run in the session.
+	defer func() {
+		close(finished)
+		<-killed
+		s.sessions.put(session, err == nil && req.streamable())
+	}()
 	if req.data != nil {
-		return s.insert(ctx, session, a, req, id)
+		return s.insert(session, a, req)
 	}
 	return s.query(ctx, session, a, req)
 }
@@ -123,7 +119,7 @@ func (s *Server) query(ctx context.Context, session *session, a *answer, req *re
 		_, err := a.Write(chunk)
 		return err
 	}
-	if req.format == "Native" && req.streamable() && !req.buffered {
+	if req.streamed() {
 		if err := session.stream(req.text, req.format, req.params, emit); err != nil {
 			return err
 		}
@@ -144,7 +140,7 @@ func (s *Server) query(ctx context.Context, session *session, a *answer, req *re
 // insert runs an INSERT whose data comes from the request. chDB takes inline data of text formats only (it ends a statement at
 // a line end, which binary data may hold), so the data goes through a pipe that the statement names as its file: nothing is held in memory, nothing
 // touches the disk.
-func (s *Server) insert(ctx context.Context, session *session, a *answer, req *request, id string) error {
+func (s *Server) insert(session *session, a *answer, req *request) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
@@ -158,7 +154,7 @@ func (s *Server) insert(ctx context.Context, session *session, a *answer, req *r
 		_, err := io.Copy(w, req.data)
 		if err != nil && !errors.Is(err, os.ErrClosed) && !isBrokenPipe(err) {
 			// The data is cut short. The engine must not take what came for the whole: it is told to give up before it sees the end.
-			s.kill(id)
+			s.kill(session.id)
 		}
 		copied <- errors.Join(err, w.Close())
 	}()
@@ -218,7 +214,7 @@ func (s *Server) killOnCancel(ctx context.Context, id string, finished <-chan st
 }
 
 func (s *Server) kill(id string) {
-	session, err := openSession(s.lib, s.opts.Dir, s.config)
+	session, err := s.open()
 	if err == nil {
 		defer session.close()
 		err = session.exec("KILL QUERY WHERE Settings['log_comment'] = " + quoteString(id) + " ASYNC")

@@ -43,7 +43,8 @@ type Server struct {
 	lib      *library
 	config   string
 	keeper   *session // holds the engine up between requests
-	password string   // of internalUser, random
+	sessions *sessionPool
+	password string // of internalUser, random
 	listener net.Listener
 	http     *http.Server
 	running  chan struct{} // one element per running statement
@@ -88,6 +89,7 @@ func Open(opts Options, log *slog.Logger) (*Server, error) {
 		waiting: make(chan struct{}, opts.Concurrency*(1+queueFactor)),
 		served:  make(chan struct{}),
 	}
+	s.sessions = &sessionPool{max: opts.Concurrency, open: s.open}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 2 << 20,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -131,9 +133,12 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	<-s.served
 	s.requests.Wait() // closing a connection under a running query would crash the process
+	s.sessions.close()
 	s.keeper.close()
 	return err
 }
+
+func (s *Server) open() (*session, error) { return openSession(s.lib, s.opts.Dir, s.config) }
 
 // configTemplate keeps the engine small: ClickHouse's defaults are for a machine of its own (5 GB mark cache, 16 merge threads).
 // The memory bound is on what ClickHouse allocates and leaves room for what it maps.

@@ -9,11 +9,12 @@ import (
 	"unsafe"
 )
 
-// session is one chDB connection. It runs one statement at a time and is used by one goroutine. Opening one costs about
-// 0.3 ms, so each request has its own: no setting, `USE` or temporary table of one request can reach the next.
+// session is one chDB connection. It runs one statement at a time and is used by one goroutine at a time.
 type session struct {
 	lib    *library
 	handle *connHandle
+	id     string // the log_comment of its statements
+	key    string // database and settings, see sessionPool
 }
 
 // openSession connects to the engine at path; the first one in the process starts the engine with the server
