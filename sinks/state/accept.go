@@ -23,22 +23,22 @@ var acceptScript = redis.NewScript(acceptLua)
 type Outcome int
 
 const (
-	// OutcomeNew: the caller must produce the event, then Confirm (or Abandon).
-	OutcomeNew Outcome = iota
-	// OutcomeExisting: the durable earlier task of the same Idempotency-Key
+	// Accepted: the caller must produce the event, then Confirm (or Abandon).
+	Accepted Outcome = iota
+	// Existing: the durable earlier task of the same Idempotency-Key
 	// and content.
-	OutcomeExisting
-	// OutcomeDuplicate: a durable earlier task with the same file name,
+	Existing
+	// Duplicate: a durable earlier task with the same file name,
 	// content or (source, external id).
-	OutcomeDuplicate
-	// OutcomeInFlight: another caller is producing that task right now; ask
+	Duplicate
+	// InFlight: another caller is producing that task right now; ask
 	// again in a second.
-	OutcomeInFlight
-	// OutcomeResume: an earlier caller reserved the task, and nobody knows
+	InFlight
+	// Resume: an earlier caller reserved the task, and nobody knows
 	// whether its event reached the log. The caller must produce
 	// Acceptance.Task again (same code: everything downstream is idempotent),
 	// then Confirm.
-	OutcomeResume
+	Resume
 )
 
 const (
@@ -103,12 +103,12 @@ func (s *Store) acceptArgs(task schemas.Task, text string, now time.Time) (keys 
 
 // accepted turns the script's answer into ours.
 func (s *Store) accepted(task schemas.Task, answer []string) (Acceptance, error) {
-	earlier := map[string]Outcome{"existing": OutcomeExisting, "duplicate": OutcomeDuplicate, "inflight": OutcomeInFlight, "resume": OutcomeResume}
+	earlier := map[string]Outcome{"existing": Existing, "duplicate": Duplicate, "inflight": InFlight, "resume": Resume}
 	switch outcome := answer[0]; outcome {
 	case "new":
 		var err error
 		task.ID, err = strconv.ParseInt(answer[1], 10, 64)
-		return Acceptance{task, OutcomeNew}, err
+		return Acceptance{task, Accepted}, err
 	case "notready":
 		return Acceptance{}, s.notReady()
 	case "noplan":
