@@ -2,7 +2,7 @@
 # Builds whisper.cpp from its npm package as static libraries in .build/whisper (include, lib, ldflags),
 # for the processor of this machine: build where it will run.
 #   CUDA=1        for NVIDIA GPUs; needs the CUDA toolkit (nvcc)
-#   CUDA_ARCHS=   which GPU generations, in CMake's words (default "native": the GPU of this machine)
+#   CUDA_ARCHS=   which GPU generations, in CMake's words: "90;120" (default: the GPU of this machine)
 #   CLI=1         also bin/whisper-cli, to compare with
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -10,13 +10,12 @@ source_dir=$BUILD/npm/node_modules/nodejs-whisper/cpp/whisper.cpp
 work=$BUILD/whisper-cmake
 to=$BUILD/whisper
 log=$BUILD/log/whisper.log
-CUDA=${CUDA:-0} CLI=${CLI:-0} CUDA_ARCHS=${CUDA_ARCHS:-native}
+CUDA=${CUDA:-0} CLI=${CLI:-0} CUDA_ARCHS=${CUDA_ARCHS:-}
 
 # GGML_OPENMP off: ggml's own threads, so that nothing but libc, libm and libstdc++ is needed at run time.
 # GGML_LLAMAFILE on: its matrix kernels take a base encode from 2.4 s to 1.4 s on two AVX2 cores.
 options=(
   -DCMAKE_BUILD_TYPE=Release
-  -DCMAKE_INSTALL_PREFIX="$to"
   -DCMAKE_INSTALL_LIBDIR=lib
   -DBUILD_SHARED_LIBS=OFF
   -DGGML_OPENMP=OFF
@@ -25,17 +24,19 @@ options=(
   -DWHISPER_BUILD_TESTS=OFF
   -DWHISPER_BUILD_SERVER=OFF
 )
-ldflags="-L$to/lib -lwhisper -lggml"
-[ "$CLI" = 1 ] && options+=(-DWHISPER_BUILD_EXAMPLES=ON) || options+=(-DWHISPER_BUILD_EXAMPLES=OFF)
+# The libraries need each other in a circle, hence the group.
+libs="-lwhisper -lggml -lggml-cpu -lggml-base" system=
 if [ "$CUDA" = 1 ]; then
-  options+=(-DGGML_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$CUDA_ARCHS")
+  options+=(-DGGML_CUDA=ON -DGGML_CUDA_NCCL=OFF ${CUDA_ARCHS:+-DCMAKE_CUDA_ARCHITECTURES="$CUDA_ARCHS"})
   cuda=${CUDA_HOME:-/usr/local/cuda}
-  ldflags+=" -lggml-cuda -L$cuda/lib64 -L$cuda/lib64/stubs -lcudart_static -lcublas -lcublasLt -lcuda -ldl -lrt"
+  libs+=" -lggml-cuda"
+  system=" -L$cuda/lib64 -L$cuda/lib64/stubs -lcudart_static -lcublas -lcublasLt -lcuda -ldl -lrt -lpthread"
 fi
+ldflags="-L$to/lib -Wl,--start-group $libs -Wl,--end-group$system"
 
 processor=$(uname -m; grep -m 1 -E '^(flags|Features)' /proc/cpuinfo || true)
 now=$(stamp "$source_dir/CMakeLists.txt" "$source_dir/src/whisper.cpp" "$processor" "${options[@]}" "$ldflags")
-if [ "$(cat "$to/.stamp" 2>/dev/null)" = "$now" ]; then
+if [ "$(cat "$to/.stamp" 2>/dev/null)" = "$now" ] && { [ "$CLI" != 1 ] || [ -x "$to/bin/whisper-cli" ]; }; then
   say "already built"
   exit 0
 fi
@@ -44,15 +45,18 @@ need cmake "run deploy/setup/apt.sh first"
 need g++ "run deploy/setup/apt.sh first"
 [ "$CUDA" != 1 ] || [ -x "$cuda/bin/nvcc" ] || need nvcc "install the CUDA toolkit or set CUDA_HOME"
 
+[ "$CLI" = 1 ] && options+=(-DWHISPER_BUILD_EXAMPLES=ON) || options+=(-DWHISPER_BUILD_EXAMPLES=OFF)
 say "building with $(nproc) cores$([ "$CUDA" = 1 ] && echo ', CUDA')"
-rm -rf "$work" "$to"
+rm -rf "$work" "$to.new"
 PATH=$PATH:${cuda:-}/bin logged "$log" cmake -S "$source_dir" -B "$work" "${options[@]}" ||
   die "cmake could not configure whisper.cpp: $WHY"
 logged "$log" cmake --build "$work" -j "$(nproc)" || die "whisper.cpp did not compile: $WHY"
-logged "$log.install" cmake --install "$work" || die "whisper.cpp did not install: $WHY"
+logged "$log" cmake --install "$work" --prefix "$to.new" || die "whisper.cpp did not install: $WHY"
 if [ "$CLI" = 1 ]; then
-  mkdir -p "$to/bin" && cp "$work/bin/whisper-cli" "$to/bin/"
+  mkdir -p "$to.new/bin" && cp "$work/bin/whisper-cli" "$to.new/bin/"
 fi
-echo "$ldflags" >"$to/ldflags"
-echo "$now" >"$to/.stamp"
+echo "$ldflags" >"$to.new/ldflags"
+echo "$now" >"$to.new/.stamp"
+# Whole or not at all: a failed build leaves the one before.
+rm -rf "$to" && mv "$to.new" "$to"
 rm -rf "$work"
