@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,7 @@ type Codec struct {
 	registry *sr.Client
 	ids      sync.Map // event name -> int, schema id in the registry
 	foreign  sync.Map // int -> *goavro.Codec, schemas fetched from the registry
+	heads    sync.Map // *goavro.Codec -> *goavro.Codec, the same up to the task
 }
 
 // NewCodec returns a codec; with a non-empty registry URL it registers each
@@ -133,31 +135,13 @@ var ErrUnknownSchema = errors.New("record written with an unknown schema; is an 
 // Decode fills event, a pointer to an event struct, from bytes that any
 // version of Earshot wrote. Bytes of another event type are an error.
 func (c *Codec) Decode(value []byte, event any) error {
-	cat, err := loadCatalogue()
+	dst := reflect.ValueOf(event).Elem()
+	codec, written, body, err := c.writerOf(value)
 	if err != nil {
 		return err
 	}
-	dst := reflect.ValueOf(event).Elem()
-	var codec *goavro.Codec
-	var body []byte
-	if len(value) > 5 && value[0] == 0 {
-		if codec, err = c.fetch(int(binary.BigEndian.Uint32(value[1:5]))); err != nil {
-			return err
-		}
-		body = value[5:]
-	} else {
-		print, rest, err := goavro.FingerprintFromSOE(value)
-		if err != nil {
-			return fmt.Errorf("%w (%v)", ErrUnknownSchema, err)
-		}
-		w, ok := cat.fingerprint[print]
-		if !ok {
-			return ErrUnknownSchema
-		}
-		if w.event != dst.Type().Name() {
-			return fmt.Errorf("record holds a %s, not a %s", w.event, dst.Type().Name())
-		}
-		codec, body = w.codec, rest
+	if written != "" && written != dst.Type().Name() {
+		return fmt.Errorf("record holds a %s, not a %s", written, dst.Type().Name())
 	}
 	native, _, err := nativeFromBinary(codec, body)
 	if err != nil {
@@ -167,6 +151,28 @@ func (c *Codec) Decode(value []byte, event any) error {
 		return fmt.Errorf("decode %s: %w", dst.Type().Name(), err)
 	}
 	return nil
+}
+
+// writerOf finds the schema that value was written with, the name of its event
+// ("" when only the registry knows) and where its Avro begins.
+func (c *Codec) writerOf(value []byte) (codec *goavro.Codec, event string, body []byte, err error) {
+	cat, err := loadCatalogue()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if len(value) > 5 && value[0] == 0 {
+		codec, err = c.fetch(int(binary.BigEndian.Uint32(value[1:5])))
+		return codec, "", value[5:], err
+	}
+	print, rest, err := goavro.FingerprintFromSOE(value)
+	if err != nil {
+		return nil, "", nil, fmt.Errorf("%w (%v)", ErrUnknownSchema, err)
+	}
+	w, ok := cat.fingerprint[print]
+	if !ok {
+		return nil, "", nil, ErrUnknownSchema
+	}
+	return w.codec, w.event, rest, nil
 }
 
 // nativeFromBinary guards against goavro panicking or allocating by a length
@@ -219,6 +225,9 @@ func (c *Codec) Record(topic, source string, event any) (*kgo.Record, error) {
 	}
 	if trace != "" {
 		headers = append(headers, kgo.RecordHeader{Key: "traceparent", Value: []byte(trace)})
+	}
+	if status, ok := event.(TaskStatus); ok {
+		headers = append(headers, kgo.RecordHeader{Key: headerVersion, Value: strconv.AppendInt(nil, status.Version, 10)})
 	}
 	return &kgo.Record{Topic: topic, Key: []byte(key), Value: value, Headers: headers}, nil
 }

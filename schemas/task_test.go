@@ -1,0 +1,45 @@
+package schemas
+
+import (
+	"reflect"
+	"testing"
+)
+
+func TestDecodeTaskReadsTheTaskAlone(t *testing.T) {
+	var c Codec
+	for _, e := range events {
+		event := full(reflect.TypeOf(e))
+		b, err := c.Encode(event.Interface())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.DecodeTask(b)
+		task := event.FieldByName("Task")
+		if !task.IsValid() {
+			if err == nil {
+				t.Errorf("%T has no task, got %+v", e, got)
+			}
+			continue
+		}
+		if err != nil || !reflect.DeepEqual(got, task.Interface()) {
+			t.Errorf("%T: got %+v (%v), want %+v", e, got, err, task)
+		}
+		if _, err := c.DecodeTask(b[:len(b)/4]); err == nil {
+			t.Errorf("%T: cut short, and yet a task", e)
+		}
+	}
+}
+
+func TestRecordVersionIsTheStatusVersion(t *testing.T) {
+	var c Codec
+	for _, want := range []any{TaskStatus{Version: 30}, UsageRecorded{}} {
+		r, err := c.Record(TopicStatus, "test", want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, ok := RecordVersion(r)
+		if status, is := want.(TaskStatus); is != ok || v != status.Version {
+			t.Errorf("%T: version %d, %v", want, v, ok)
+		}
+	}
+}
