@@ -37,6 +37,16 @@ func (c *Codec) DecodeTask(value []byte) (t Task, err error) {
 	return t, nil
 }
 
+// Readable says whether value was written with a known schema of event (a
+// value of the event struct), without decoding it.
+func (c *Codec) Readable(value []byte, event any) error {
+	_, written, _, err := c.writerOf(value)
+	if want := reflect.TypeOf(event).Name(); err == nil && written != "" && written != want {
+		return fmt.Errorf("record holds a %s, not a %s", written, want)
+	}
+	return err
+}
+
 var errNoTask = errors.New("record does not begin with a task")
 
 // headOf cuts a record schema after its first field, which must be the task.

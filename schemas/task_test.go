@@ -14,6 +14,12 @@ func TestDecodeTaskReadsTheTaskAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := c.DecodeTask(b)
+		if err := c.Readable(b, e); err != nil {
+			t.Errorf("%T: %v", e, err)
+		}
+		if c.Readable(b, DeadLetter{}) == nil && reflect.TypeOf(e) != reflect.TypeOf(DeadLetter{}) || c.Readable(b[1:], e) == nil {
+			t.Errorf("%T: readable as something else", e)
+		}
 		task := event.FieldByName("Task")
 		if !task.IsValid() {
 			if err == nil {

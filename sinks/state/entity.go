@@ -35,35 +35,54 @@ var errMalformed = errors.New("malformed event")
 // Errors: ErrNotReady (the event is on the log: the projection will apply it),
 // a malformed event, Redis'.
 func (s *Store) Apply(ctx context.Context, e schemas.EntityChanged) error {
-	err := s.apply(ctx, "", e)
+	err := s.applyEntities(ctx, keyReady, "", []schemas.EntityChanged{e})
 	if errors.Is(err, errStale) {
 		return s.notReady()
 	}
 	return err
 }
 
-func (s *Store) apply(ctx context.Context, epoch string, e schemas.EntityChanged) error {
+// applyEntities applies entities in order, in one round trip, as long as the
+// key guard holds the value epoch ("" = any); else errStale.
+func (s *Store) applyEntities(ctx context.Context, guard, epoch string, entities []schemas.EntityChanged) error {
+	if len(entities) == 0 {
+		return nil
+	}
+	calls := make([]func(redis.Scripter) *redis.Cmd, len(entities))
+	for i, e := range entities {
+		keys, args, err := entityArgs(guard, epoch, e)
+		if err != nil {
+			return err
+		}
+		calls[i] = func(c redis.Scripter) *redis.Cmd { return entityScript.EvalSha(ctx, c, keys, args...) }
+	}
+	answers, err := s.runAll(ctx, entityScript, calls)
+	if err != nil {
+		return fmt.Errorf("redis: entities: %w", err)
+	}
+	for _, answer := range answers {
+		if n, err := answer.Int(); err != nil || n < 0 {
+			return errors.Join(errStale, err)
+		}
+	}
+	return nil
+}
+
+func entityArgs(guard, epoch string, e schemas.EntityChanged) (keys []string, args []any, err error) {
 	d, err := derive(e)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	p := orgPrefix(e.Org)
-	args := []any{epoch, e.Kind, e.ID, e.Version, encodeEntity(e), e.Org, d.email}
+	keys = []string{guard, p + subEntity + e.Kind, p + subIDs, p + subPlan, keyUsers, keyOrgs}
+	args = []any{epoch, e.Kind, e.ID, e.Version, encodeEntity(e), e.Org, d.email}
 	if d.window != nil {
 		args = append(args, d.window.span())
 		for resource, limit := range d.window.plan.Limits {
 			args = append(args, resource, limit)
 		}
 	}
-	keys := []string{keyReady, p + subEntity + e.Kind, p + subIDs, p + subPlan, keyUsers, keyOrgs}
-	n, err := entityScript.Run(ctx, s.rdb, keys, args...).Int()
-	if err != nil {
-		return fmt.Errorf("redis: entity: %w", err)
-	}
-	if n < 0 {
-		return errStale
-	}
-	return nil
+	return keys, args, nil
 }
 
 // derived is what an entity's data means for other keys.

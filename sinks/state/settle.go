@@ -35,6 +35,9 @@ func (s *Store) write(ctx context.Context, epoch string, all []settlement) (behi
 	for i := range all {
 		byOrg[all[i].org] = append(byOrg[all[i].org], i)
 	}
+	if len(all) == 0 {
+		return nil, nil
+	}
 	var calls [][]int
 	for _, places := range byOrg {
 		for len(places) > 0 {
@@ -42,35 +45,13 @@ func (s *Store) write(ctx context.Context, epoch string, all []settlement) (behi
 			calls, places = append(calls, places[:n]), places[n:]
 		}
 	}
-	for try := 0; ; try++ {
-		behind, err = s.writeCalls(ctx, epoch, all, calls)
-		if err == nil || try > 0 || !redis.HasErrorPrefix(err, "NOSCRIPT") {
-			return behind, err
-		}
-		// Calls that did get through are seen as changed by the second try.
-		if err := settleScript.Load(ctx, s.rdb).Err(); err != nil {
-			return nil, fmt.Errorf("redis: load script: %w", err)
-		}
-	}
-}
-
-func (s *Store) writeCalls(ctx context.Context, epoch string, all []settlement, calls [][]int) (behind []int, err error) {
-	pipe := s.rdb.Pipeline()
-	answers := make([]*redis.Cmd, len(calls))
+	scripts := make([]func(redis.Scripter) *redis.Cmd, len(calls))
 	for i, places := range calls {
-		p := orgPrefix(all[places[0]].org)
-		args := []any{epoch, p}
-		for _, place := range places {
-			t := &all[place]
-			args = append(args, t.code, t.revision, t.record, len(t.steps))
-			for _, st := range t.steps {
-				args = append(args, st[0], st[1], st[2])
-			}
-		}
-		keys := []string{keyReady, p + subLedger, p + subIDs, p + subDup, p + subAccepting}
-		answers[i] = settleScript.EvalSha(ctx, pipe, keys, args...)
+		keys, args := settleArgs(epoch, all, places)
+		scripts[i] = func(c redis.Scripter) *redis.Cmd { return settleScript.EvalSha(ctx, c, keys, args...) }
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	answers, err := s.runAll(ctx, settleScript, scripts)
+	if err != nil {
 		return nil, fmt.Errorf("redis: settle: %w", err)
 	}
 	for i, answer := range answers {
@@ -86,4 +67,39 @@ func (s *Store) writeCalls(ctx context.Context, epoch string, all []settlement, 
 		}
 	}
 	return behind, nil
+}
+
+func settleArgs(epoch string, all []settlement, places []int) (keys []string, args []any) {
+	p := orgPrefix(all[places[0]].org)
+	args = []any{epoch, p}
+	for _, place := range places {
+		t := &all[place]
+		args = append(args, t.code, t.revision, t.record, len(t.steps))
+		for _, st := range t.steps {
+			args = append(args, st[0], st[1], st[2])
+		}
+	}
+	return []string{keyReady, p + subLedger, p + subIDs, p + subDup, p + subAccepting}, args
+}
+
+// runAll runs calls of one script in one round trip, and once more when Redis
+// does not know the script yet: our scripts may be run twice.
+func (s *Store) runAll(ctx context.Context, script *redis.Script, calls []func(redis.Scripter) *redis.Cmd) ([]*redis.Cmd, error) {
+	for try := 0; ; try++ {
+		pipe := s.rdb.Pipeline()
+		answers := make([]*redis.Cmd, len(calls))
+		for i, call := range calls {
+			answers[i] = call(pipe)
+		}
+		_, err := pipe.Exec(ctx)
+		if err == nil {
+			return answers, nil
+		}
+		if try > 0 || !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			return nil, err
+		}
+		if err := script.Load(ctx, s.rdb).Err(); err != nil {
+			return nil, err
+		}
+	}
 }
