@@ -176,7 +176,7 @@ type program struct {
 }
 
 func open(ctx context.Context, cfg Config, log *slog.Logger) (p *program, err error) {
-	p = &program{cfg: cfg, log: log, registry: prometheus.NewRegistry(), tmp: filepath.Join(cfg.Engines.Data, "tmp")}
+	p = &program{cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics = schemas.NewStageMetrics(p.registry)
 	if p.codec, err = schemas.NewCodec(cfg.Log.Registry); err != nil {
@@ -194,9 +194,8 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (p *program, err er
 }
 
 func (p *program) prepare(ctx context.Context) (err error) {
-	// What a killed process left behind belongs to nobody.
-	if err := errors.Join(os.RemoveAll(p.tmp), os.MkdirAll(p.tmp, 0o700)); err != nil {
-		return fmt.Errorf("folder for work in progress: %w", err)
+	if p.tmp, err = engines.WorkDir(p.cfg.Engines.Data); err != nil {
+		return err
 	}
 	if err := p.engines.EnsureTopics(ctx, schemas.Topics); err != nil {
 		return err
@@ -205,6 +204,13 @@ func (p *program) prepare(ctx context.Context) (err error) {
 		if err := p.engines.EnsureShareGroup(ctx, group, p.cfg.Process.Lock); err != nil {
 			return err
 		}
+	}
+	if p.cfg.Process.Attempts == 0 {
+		limit, err := p.engines.DeliveryLimit(ctx)
+		if err != nil {
+			return err
+		}
+		p.cfg.Process.Attempts = max(int32(limit)-1, 1)
 	}
 	p.producer, err = p.engines.Kafka(kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes), kgo.ProducerLinger(2*time.Millisecond))
 	return err
@@ -216,7 +222,7 @@ func (p *program) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := p.engines.Close(ctx); err != nil {
+	if err := errors.Join(p.engines.Close(ctx), os.RemoveAll(p.tmp)); err != nil {
 		p.log.Error("close the engines", "error", err)
 	}
 }

@@ -51,7 +51,7 @@ type Event struct {
 type Config struct {
 	Lock         time.Duration `env:"EARSHOT_LOCK" envDefault:"30s" help:"how long a worker holds a record without a sign of life before another gets it"`
 	Grace        time.Duration `env:"EARSHOT_GRACE" envDefault:"20s" help:"how long work in progress may go on after the signal to stop"`
-	Attempts     int32         `env:"EARSHOT_ATTEMPTS" envDefault:"4" help:"tries of a record before it goes to the dead letters; below Kafka's group.share.delivery.count.limit"`
+	Attempts     int32         `env:"EARSHOT_ATTEMPTS" envDefault:"0" help:"tries of a record before it goes to the dead letters; 0: one less than Kafka's group.share.delivery.count.limit, at which Kafka drops it"`
 	AnalyzeSlots int           `env:"EARSHOT_ANALYZE_SLOTS" envDefault:"2" help:"analyses at a time"`
 }
 
@@ -82,6 +82,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		return nil // shut down before the state was ready
 	}
 	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() { defer wg.Done(); w.watchLag(ctx) }()
 	errs := make([]error, w.Slots)
 	for i := range w.Slots {
 		wg.Add(1)
