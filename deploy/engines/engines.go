@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -109,7 +110,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (e *Engines, err er
 	group.Go(func() error { return e.openClickHouse(ctx) })
 	group.Go(func() error { return e.openRedis(ctx) })
 	group.Go(func() error { return e.openBlobs(ctx) })
-	return e, group.Wait()
+	if err := group.Wait(); err != nil {
+		return e, err
+	}
+	debug.FreeOSMemory() // the embedded Kafka has just read its whole log
+	return e, nil
 }
 
 func (e *Engines) onClose(name string, close func(context.Context) error) {

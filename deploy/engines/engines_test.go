@@ -158,7 +158,7 @@ func TestTopicsAreMadeAsSpecified(t *testing.T) {
 			got[topic.Name+" "+c.Key] = c.MaybeValue()
 		}
 	}
-	for key, want := range map[string]string{"a cleanup.policy": "delete", "a retention.ms": "3600000", "b cleanup.policy": "compact", "b retention.ms": "-1", "b max.message.bytes": "5308416"} {
+	for key, want := range map[string]string{"a cleanup.policy": "delete", "a retention.ms": "3600000", "b cleanup.policy": "delete", "b retention.ms": "-1", "b max.message.bytes": "5308416"} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)
 		}

@@ -43,14 +43,17 @@ func parseStatement(sql string) (statement, error) {
 		case word == "SETTINGS":
 			settingsAt = tok.start
 		case word == "FORMAT":
-			name := lex.next()
+			ahead := lex
+			name := ahead.next()
 			if name.kind != tokenWord {
 				break
 			}
 			if st.verb == "INSERT" {
 				return st.withData(sql, name.text, settingsAt, tok.start, name.end), nil
 			}
-			st.format, tok.end = name.text, name.end
+			if endsFormat(ahead.next()) && !wantsOperand[prev] { // else it is a column of that name
+				st.format, tok.end, lex = name.text, name.end, ahead
+			}
 		case word == "VALUES" && st.verb == "INSERT":
 			return st.withData(sql, "Values", settingsAt, tok.start, tok.end), nil
 		}
@@ -59,6 +62,17 @@ func parseStatement(sql string) (statement, error) {
 		}
 		beforePrev, prev, end = prev, word, tok.end
 	}
+}
+
+// wantsOperand are the tokens behind which FORMAT is a column's name and not the clause.
+var wantsOperand = map[string]bool{
+	"": true, ",": true, "(": true, "[": true, "=": true, "<": true, ">": true, "+": true, "-": true, "/": true, "%": true, "|": true, ".": true, ":": true,
+	"SELECT": true, "DISTINCT": true, "BY": true, "WHERE": true, "PREWHERE": true, "HAVING": true, "AND": true, "OR": true, "NOT": true, "AS": true,
+	"ON": true, "FROM": true, "JOIN": true, "IN": true, "LIKE": true, "ILIKE": true, "BETWEEN": true, "LIMIT": true, "USING": true,
+}
+
+func endsFormat(t token) bool {
+	return t.kind == tokenEnd || t.text == ";" || strings.EqualFold(t.text, "SETTINGS")
 }
 
 // withData completes an INSERT whose data starts behind position end; head is where its FORMAT or VALUES clause starts.
