@@ -22,6 +22,7 @@ const (
 	CodeBadFormat     Code = 4025
 	CodeUndecodable   Code = 4026
 	CodeUserNotFound  Code = 4033
+	CodeNoResource    Code = 4041
 	CodeNoPlan        Code = 4044
 	CodeFieldsMissing Code = 4045
 	CodeQuota         Code = 4050
@@ -60,6 +61,7 @@ var Errors = map[Code]Meaning{
 	CodeBadFormat:     {200, "Unsupported file format", "Формат файла не поддерживается"},
 	CodeUndecodable:   {200, "File decoding error", "Не удалось декодировать файл"},
 	CodeUserNotFound:  {200, "User not found", "Пользователь не найден"},
+	CodeNoResource:    {404, "Resource is unavailable", "Ресурс недоступен"},
 	CodeNoPlan:        {200, "No active plan", "Нет действующего тарифа"},
 	CodeFieldsMissing: {200, "Required fields are missing", "Не заполнены обязательные поля"},
 	CodeQuota:         {200, "Insufficient plan resources", "Недостаточно ресурсов тарифа"},

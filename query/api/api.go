@@ -1,0 +1,201 @@
+// Package api is the HTTP API: the first part of Transcripto's (seed sections
+// 1 to 4), and what an operator needs (health, readiness, metrics).
+//
+//	conn ─► front ─┬─ POST /addtaskcall ─► uploads (fiber) ─ streams the body
+//	               └─ anything else ─────► main (fiber) ─── has the whole, small body
+//
+// front.go says why there are two apps behind one listener.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"earshot/ingest"
+	"earshot/query/read"
+	"earshot/schemas"
+	"earshot/sinks/state"
+)
+
+// Config holds the knobs of the API.
+type Config struct {
+	JWTSecret      string        `env:"EARSHOT_JWT_SECRET" secret:"true" help:"key that signs login tokens, 32 bytes or more; empty: made once and kept in the data folder"`
+	TokenTTL       time.Duration `env:"EARSHOT_TOKEN_TTL" envDefault:"24h" help:"how long a login token is valid"`
+	TrustedProxies []string      `env:"EARSHOT_TRUSTED_PROXIES" help:"addresses or CIDR ranges of reverse proxies whose X-Real-Ip is believed, comma-separated"`
+	LoginFailures  int           `env:"EARSHOT_LOGIN_FAILURES" envDefault:"10" help:"failed logins of one account, and five times as many of one address, before EARSHOT_LOGIN_LOCK begins"`
+	LoginLock      time.Duration `env:"EARSHOT_LOGIN_LOCK" envDefault:"15m" help:"how long failed logins count, and an account or address stays locked"`
+	RequestTimeout time.Duration `env:"EARSHOT_REQUEST_TIMEOUT" envDefault:"15s" help:"longest time a request may take once it is read"`
+	ReadTimeout    time.Duration `env:"EARSHOT_READ_TIMEOUT" envDefault:"30s" help:"longest time for a request's header, and longest pause within its body"`
+	UploadDir      string        `env:"EARSHOT_UPLOAD_DIR" help:"folder of recordings while they arrive; empty: uploads in the data folder"`
+	UploadTimeout  time.Duration `env:"EARSHOT_UPLOAD_TIMEOUT" envDefault:"30m" help:"longest time an upload may take"`
+	MaxUploads     int           `env:"EARSHOT_MAX_UPLOADS" envDefault:"32" help:"uploads at once; more are answered 503"`
+	MaxUploadBytes int64         `env:"EARSHOT_MAX_UPLOAD_BYTES" envDefault:"524288000" help:"largest recording in bytes"`
+}
+
+// Validate refuses what cannot be meant.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.JWTSecret != "" && len(c.JWTSecret) < minSecret {
+		errs = append(errs, errors.New("EARSHOT_JWT_SECRET is shorter than 32 bytes, which can be guessed; `openssl rand -hex 32` makes one"))
+	}
+	if c.LoginFailures < 1 || c.MaxUploads < 1 || c.MaxUploadBytes < 1 {
+		errs = append(errs, errors.New("EARSHOT_LOGIN_FAILURES, EARSHOT_MAX_UPLOADS and EARSHOT_MAX_UPLOAD_BYTES must be at least 1"))
+	}
+	if c.TokenTTL <= 0 || c.LoginLock <= 0 || c.RequestTimeout <= 0 || c.ReadTimeout <= 0 || c.UploadTimeout <= 0 {
+		errs = append(errs, errors.New("EARSHOT_TOKEN_TTL, _LOGIN_LOCK, _REQUEST_TIMEOUT, _READ_TIMEOUT and _UPLOAD_TIMEOUT must be above 0"))
+	}
+	return errors.Join(errs...)
+}
+
+// Deps are what the API stands on. All but DiskFree are needed.
+type Deps struct {
+	Store    *state.Store
+	Reader   *read.Reader
+	Door     *ingest.Door
+	Health   func(context.Context) map[string]error // by engine; nil is well
+	DiskFree func() error                           // not nil: no more uploads
+	Metrics  prometheus.Gatherer
+	Log      *slog.Logger
+}
+
+// API serves the endpoints. It is safe for concurrent use.
+type API struct {
+	Deps
+	cfg     Config
+	tokens  tokens
+	logins  *throttle
+	users   *lru.Cache[userKey, cachedUser]
+	hashing chan struct{} // argon2id is slow and takes memory by design: so many at once
+	slots   chan struct{} // uploads at once
+	large   chan struct{} // bodies above smallBody at once
+
+	base   context.Context // ends when the API has stopped serving
+	cancel context.CancelFunc
+	server *fasthttp.Server
+	conns  connections
+	main   fasthttp.RequestHandler
+	upload fasthttp.RequestHandler
+}
+
+// New returns an API. cfg must have passed Validate; JWTSecret and UploadDir
+// must be set.
+func New(cfg Config, deps Deps) *API {
+	users, err := lru.New[userKey, cachedUser](maxCachedUsers)
+	if err != nil {
+		panic(err) // only a size below 1 is an error
+	}
+	a := &API{
+		Deps: deps, cfg: cfg, users: users,
+		tokens:  newTokens(cfg.JWTSecret, cfg.TokenTTL),
+		logins:  newThrottle(cfg.LoginFailures, cfg.LoginLock),
+		hashing: make(chan struct{}, hashesAtOnce),
+		slots:   make(chan struct{}, cfg.MaxUploads),
+		large:   make(chan struct{}, largeAtOnce),
+	}
+	a.base, a.cancel = context.WithCancel(context.Background())
+	a.main = a.mainApp().Handler()
+	a.upload = a.uploadApp().Handler()
+	a.server = a.newServer()
+	return a
+}
+
+// grace is how long running requests may take after Serve was told to end.
+const grace = 10 * time.Second
+
+// Serve answers on ln until ctx ends, then lets running requests finish within
+// ten seconds, cuts the rest and returns nil. It closes ln. An API serves once.
+func (a *API) Serve(ctx context.Context, ln net.Listener) error {
+	defer a.cancel()
+	if err := ingest.Sweep(a.cfg.UploadDir); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.server.Serve(a.conns.listen(ln)) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	err := a.server.ShutdownWithContext(stop)
+	a.cancel()
+	a.conns.closeAll()
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.Log.Warn("requests were cut off at shutdown")
+		err = nil
+	}
+	return errors.Join(err, <-ended)
+}
+
+func (a *API) fiberConfig() fiber.Config {
+	return fiber.Config{
+		Immutable:               true, // else a kept parameter changes with the connection's next request
+		DisableStartupMessage:   true,
+		EnableTrustedProxyCheck: true, // else anybody's header is the address
+		TrustedProxies:          a.cfg.TrustedProxies,
+		ProxyHeader:             "X-Real-Ip",
+		ErrorHandler: func(c *fiber.Ctx, err error) error {
+			a.fail(c.Context(), err)
+			return nil
+		},
+	}
+}
+
+func (a *API) mainApp() *fiber.App {
+	app := fiber.New(a.fiberConfig())
+	app.Use(a.within(a.cfg.RequestTimeout))
+	app.Get("/healthz", a.healthz)
+	app.Get("/readyz", a.readyz)
+	app.Get("/metrics", a.metrics())
+	app.Post("/auth/login", a.login)
+
+	app.Get("/user/tariff", a.authenticated, a.tariff)
+	app.Post("/add_chat_analysis_task", a.authenticated, a.addChat)
+	app.Get("/gettask", a.authenticated, a.getTask)
+	for _, path := range []string{"/tasks/filter", "/user/tasks/filter"} {
+		app.Get(path, a.authenticated, a.filterTasks)
+		app.Post(path, a.authenticated, a.filterTasks)
+	}
+	for _, path := range []string{"/api/calls_analysis_v2/:task_code", "/api/calls_analysis/:task_code"} {
+		app.Get(path, a.authenticated, a.callsAnalysis)
+	}
+	app.Get("/dictionaries", a.authenticated, a.dictionaries)
+	return app
+}
+
+// uploadPath is what the front gives to the second app.
+const uploadPath = "/addtaskcall"
+
+func (a *API) uploadApp() *fiber.App {
+	cfg := a.fiberConfig()
+	cfg.StreamRequestBody = true
+	cfg.DisablePreParseMultipartForm = true
+	app := fiber.New(cfg)
+	app.Use(a.within(a.cfg.UploadTimeout))
+	app.Post(uploadPath, a.authenticated, a.addTaskCall)
+	return app
+}
+
+// within bounds a handler: a client that leaves cancels nothing.
+func (a *API) within(d time.Duration) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, cancel := context.WithTimeout(a.base, d)
+		defer cancel()
+		c.SetUserContext(ctx)
+		return c.Next()
+	}
+}
+
+// unknownPath answers what no route matches.
+func unknownPath(status int) error {
+	return &statusError{status: status, err: schemas.Fail(schemas.CodeNoResource, "")}
+}

@@ -1,0 +1,190 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"earshot/schemas"
+)
+
+// chunked is fasthttp's Content-Length of a chunked body.
+const chunked = -1
+
+// body reads the body of one request. done tells that its end was reached:
+// only then may another request follow on the connection.
+type body struct {
+	stream io.Reader
+	conn   net.Conn
+	length int // as declared, or chunked
+	read   int
+	done   bool
+	pause  time.Duration
+	until  time.Time
+}
+
+func newBody(ctx *fasthttp.RequestCtx, cfg Config) *body {
+	b := &body{stream: ctx.RequestBodyStream(), conn: ctx.Conn(), length: ctx.Request.Header.ContentLength(), pause: cfg.ReadTimeout}
+	limit := 4 * cfg.ReadTimeout
+	if isUpload(ctx) {
+		limit = cfg.UploadTimeout
+	}
+	b.until = time.Now().Add(limit)
+	b.done = b.stream == nil
+	return b
+}
+
+// Read moves the connection's deadline before each read, because fasthttp's is
+// one for the whole request: a client may be slow, but not silent, and not for
+// ever. Errors are statusErrors: 408, or 400 when the body breaks off.
+func (b *body) Read(p []byte) (int, error) {
+	if b.done {
+		// A stream must not be asked again: past a chunked end it would read
+		// the next request's bytes.
+		return 0, io.EOF
+	}
+	deadline := time.Now().Add(b.pause)
+	if deadline.After(b.until) {
+		deadline = b.until
+	}
+	if err := b.conn.SetReadDeadline(deadline); err != nil {
+		return 0, badRequest("the connection is broken")
+	}
+	n, err := b.stream.Read(p)
+	b.read += n
+	if err == io.EOF && !b.cutOff() {
+		b.done = true
+		return n, io.EOF
+	}
+	if err != nil {
+		return n, brokenBody(err)
+	}
+	return n, nil
+}
+
+// cutOff tells a connection's end from a body's: fasthttp gives io.EOF for
+// both.
+func (b *body) cutOff() bool {
+	if b.length != chunked {
+		return b.read < b.length
+	}
+	c, ok := b.conn.(*conn)
+	return ok && c.ended.Load()
+}
+
+func brokenBody(err error) error {
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() {
+		return &statusError{status: fasthttp.StatusRequestTimeout, err: schemas.Because(schemas.CodeInvalid, err, "the body did not arrive in time")}
+	}
+	return &statusError{status: fasthttp.StatusBadRequest, err: schemas.Because(schemas.CodeInvalid, err, "the body breaks off")}
+}
+
+// all reads the whole body into memory of its own; 4130 above limit bytes.
+func (b *body) all(limit int) ([]byte, error) {
+	if b.done {
+		return nil, nil
+	}
+	tooLarge := schemas.Fail(schemas.CodeTooLarge, "at most %d bytes are taken here", limit)
+	if b.length > limit {
+		return nil, tooLarge
+	}
+	// A declared length is not believed with memory before it has arrived.
+	data := make([]byte, 0, max(512, min(b.length, 32<<10)+1))
+	for {
+		n, err := b.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case len(data) > limit:
+			return nil, tooLarge
+		case err == io.EOF:
+			return data, nil
+		case err != nil:
+			return nil, err
+		case len(data) == cap(data):
+			data = append(data, 0)[:len(data)]
+		}
+	}
+}
+
+// connections are the open ones, to be cut at shutdown.
+type connections struct {
+	mu   sync.Mutex
+	open map[*conn]struct{}
+}
+
+func (s *connections) listen(ln net.Listener) net.Listener { return listener{ln, s} }
+
+func (s *connections) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		c.linger.Store(false)
+		_ = c.Conn.Close() // the request on it is being cut off; there is nobody to tell
+	}
+}
+
+type listener struct {
+	net.Listener
+	set *connections
+}
+
+// Accept wraps connections in conn.
+func (l listener) Accept() (net.Conn, error) {
+	inner, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: inner, set: l.set}
+	l.set.mu.Lock()
+	defer l.set.mu.Unlock()
+	if l.set.open == nil {
+		l.set.open = map[*conn]struct{}{}
+	}
+	l.set.open[c] = struct{}{}
+	return c, nil
+}
+
+// conn knows whether the client has ended it, and can close so that the client
+// still gets its answer.
+type conn struct {
+	net.Conn
+	set    *connections
+	ended  atomic.Bool // a read returned io.EOF
+	linger atomic.Bool
+}
+
+// Read notes the end.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// Bounds of lingering: enough for the answer to get through, too little to be
+// worth an attack.
+const (
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 4 << 20
+)
+
+// Close lingers where the body was not read to its end. The kernel answers
+// bytes that arrive on a closed socket with a reset, and a reset may reach the
+// client before it has read the answer that says why (RFC 9112 section 9.6).
+func (c *conn) Close() error {
+	c.set.mu.Lock()
+	delete(c.set.open, c)
+	c.set.mu.Unlock()
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if c.linger.Load() && ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes) // ends by the client, the deadline or the bound: all are well
+	}
+	return c.Conn.Close()
+}
