@@ -52,9 +52,6 @@ PATH=$PATH:${cuda:-}/bin logged "$log" cmake -S "$source_dir" -B "$work" "${opti
   die "cmake could not configure whisper.cpp: $WHY"
 logged "$log" cmake --build "$work" -j "$(nproc)" || die "whisper.cpp did not compile: $WHY"
 logged "$log" cmake --install "$work" --prefix "$to.new" || die "whisper.cpp did not install: $WHY"
-if [ "$CLI" = 1 ]; then
-  mkdir -p "$to.new/bin" && cp "$work/bin/whisper-cli" "$to.new/bin/"
-fi
 echo "$ldflags" >"$to.new/ldflags"
 echo "$now" >"$to.new/.stamp"
 # Whole or not at all: a failed build leaves the one before.
