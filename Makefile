@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# The steps share two folders and build on each other.
+.NOTPARALLEL:
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 SETUP := deploy/setup
