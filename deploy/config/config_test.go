@@ -15,7 +15,6 @@ type engines struct {
 	Key     string        `env:"EARSHOT_KEY" secret:"true" help:"a key | with a bar"`
 	Wait    time.Duration `env:"EARSHOT_WAIT" envDefault:"5s" help:"how long to wait"`
 	Page    string        `env:"EARSHOT_PAGE" envDefault:"http://me:pw@localhost/?a=b" help:"a page"`
-	flag    string
 }
 
 func (e *engines) Validate() error {

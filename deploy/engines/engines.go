@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -169,29 +168,5 @@ func (e *Engines) lockData() error {
 		return errors.Join(fmt.Errorf("the data folder %s is in use by another Earshot: stop it, or name another folder with --data", dir), file.Close())
 	}
 	e.onClose("the data folder's lock", func(context.Context) error { return file.Close() })
-	return nil
-}
-
-// clickHouseConns bounds the connections to ClickHouse, each of which runs one statement at a time.
-const clickHouseConns = 24
-
-func (e *Engines) connectClickHouse(ctx context.Context, opts *clickhouse.Options, hint string) error {
-	opts.DialTimeout = startTimeout
-	opts.MaxOpenConns, opts.MaxIdleConns = clickHouseConns, clickHouseConns
-	conn, err := clickhouse.Open(opts)
-	if err != nil {
-		return fmt.Errorf("ClickHouse (%s): %w", hint, err)
-	}
-	e.onClose("the ClickHouse client", func(context.Context) error { return conn.Close() })
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := conn.Ping(ctx); err != nil {
-		return fmt.Errorf("ClickHouse at %v does not answer (%s): %w", opts.Addr, hint, err)
-	}
-	migrations := *opts
-	e.sql = clickhouse.OpenDB(&migrations)
-	e.sql.SetMaxIdleConns(1)
-	e.onClose("the ClickHouse client for migrations", func(context.Context) error { return e.sql.Close() })
-	e.ClickHouse = conn
 	return nil
 }

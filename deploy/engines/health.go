@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"syscall"
 	"time"
@@ -68,10 +67,4 @@ func (e *Engines) DiskFree() error {
 		return fmt.Errorf("%w: %d MiB are free in %s, EARSHOT_DISK_MIN_FREE asks for %d MiB", ErrDiskFull, free>>20, e.cfg.Data, e.cfg.MinFree>>20)
 	}
 	return nil
-}
-
-// directTransport keeps the calls to the embedded ClickHouse away from a proxy that the environment names.
-func directTransport(t *http.Transport) (http.RoundTripper, error) {
-	t.Proxy = nil
-	return t, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -54,6 +55,36 @@ func (e *Engines) openClickHouse(ctx context.Context) error {
 		// Loopback needs no compression, and no proxy either.
 		TransportFunc: directTransport,
 	}, "embedded")
+}
+
+// clickHouseConns bounds the connections to ClickHouse, each of which runs one statement at a time.
+const clickHouseConns = 24
+
+func (e *Engines) connectClickHouse(ctx context.Context, opts *clickhouse.Options, hint string) error {
+	opts.DialTimeout = startTimeout
+	opts.MaxOpenConns, opts.MaxIdleConns = clickHouseConns, clickHouseConns
+	conn, err := clickhouse.Open(opts)
+	if err != nil {
+		return fmt.Errorf("ClickHouse (%s): %w", hint, err)
+	}
+	e.onClose("the ClickHouse client", func(context.Context) error { return conn.Close() })
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := conn.Ping(ctx); err != nil {
+		return fmt.Errorf("ClickHouse at %v does not answer (%s): %w", opts.Addr, hint, err)
+	}
+	migrations := *opts
+	e.sql = clickhouse.OpenDB(&migrations)
+	e.sql.SetMaxIdleConns(1)
+	e.onClose("the ClickHouse client for migrations", func(context.Context) error { return e.sql.Close() })
+	e.ClickHouse = conn
+	return nil
+}
+
+// directTransport keeps the calls to the embedded ClickHouse away from a proxy that the environment names.
+func directTransport(t *http.Transport) (http.RoundTripper, error) {
+	t.Proxy = nil
+	return t, nil
 }
 
 // openRedis connects to the configured Redis or starts miniredis.

@@ -31,21 +31,20 @@ func exceptionf(code int, name, text string) *Exception {
 
 // ClickHouse's numbers (src/Common/ErrorCodes.cpp) for the errors that are raised here.
 const (
-	codeNotImplemented     = 48
-	codeSyntaxError        = 62
-	codeUnknownSetting     = 115
-	codeTimeout            = 159
-	codeReadonly           = 164
-	codeTooManyQueries     = 202
-	codeIntoOutfile        = 205
-	codeCannotDecompress   = 271
-	codeQueryWasCancelled  = 394
-	codeAuthentication     = 516
-	codeQueryTooLarge      = 191
-	codeTooManyBytes       = 307
-	codeCannotReadAllData  = 33
-	codeNetworkError       = 210
-	codeTableAlreadyExists = 57
+	codeNotImplemented    = 48
+	codeSyntaxError       = 62
+	codeUnknownSetting    = 115
+	codeTimeout           = 159
+	codeReadonly          = 164
+	codeTooManyQueries    = 202
+	codeIntoOutfile       = 205
+	codeCannotDecompress  = 271
+	codeQueryWasCancelled = 394
+	codeAuthentication    = 516
+	codeQueryTooLarge     = 191
+	codeTooManyBytes      = 307
+	codeCannotReadAllData = 33
+	codeNetworkError      = 210
 )
 
 // httpStatus is the status ClickHouse answers an error with (src/Server/HTTP/exceptionCodeToHTTPStatus.cpp).

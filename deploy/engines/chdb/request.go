@@ -26,7 +26,6 @@ type request struct {
 	settings settings
 	params   map[string]string
 	data     io.Reader // an INSERT's data, nil for none
-	size     int64     // of the request in bytes, for the log
 }
 
 // httpOnly are the URL parameters that are no settings of the engine. Sessions are not offered: each request stands alone.

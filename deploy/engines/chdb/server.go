@@ -59,7 +59,7 @@ type Server struct {
 func Open(opts Options, log *slog.Logger) (*Server, error) {
 	opts.setDefaults()
 	if opts.User != "" && opts.Password == "" {
-		return nil, errors.New("the ClickHouse account for BI tools needs a password: set EARSHOT_CLICKHOUSE_LISTEN_PASSWORD")
+		return nil, errors.New("the ClickHouse account for BI tools needs a password: set EARSHOT_CLICKHOUSE_PASSWORD")
 	}
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil {
@@ -141,9 +141,11 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) open() (*session, error) { return openSession(s.lib, s.opts.Dir, s.config) }
 
 // configTemplate keeps the engine small: ClickHouse's defaults are for a machine of its own (5 GB mark cache, 16 merge threads).
-// The memory bound is on what ClickHouse allocates and leaves room for what it maps.
+// The memory bound is on what ClickHouse allocates; with memory_worker_use_cgroup it would count the whole container, Go's heap and all, and refuse
+// queries for what others hold.
 const configTemplate = `<clickhouse>
     <max_server_memory_usage>%d</max_server_memory_usage>
+    <memory_worker_use_cgroup>0</memory_worker_use_cgroup>
     <mark_cache_size>33554432</mark_cache_size>
     <index_mark_cache_size>8388608</index_mark_cache_size>
     <uncompressed_cache_size>0</uncompressed_cache_size>
