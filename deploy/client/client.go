@@ -36,7 +36,7 @@ func New(base string) *Client {
 // Error is an answer that says no: a status other than 2xx, or a business
 // error in a 200.
 type Error struct {
-	Status  int    // HTTP status
+	Status  int    `json:"-"` // HTTP status; gettask's answer has a "status" of its own
 	Code    int    `json:"error_code"`
 	Message string `json:"error_message"`
 }
