@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"earshot/processors/analyze"
 	"earshot/processors/transcribe"
 	"earshot/query/api"
+	"earshot/query/read"
 	"earshot/schemas"
 	"earshot/sinks/state"
 	"earshot/sinks/warehouse"
@@ -126,14 +128,9 @@ func (s *serve) Run(ctx context.Context) error {
 	}
 	defer p.close()
 
-	var intake, work, drain []actor
-	if s.has("api") {
-		if err := p.bootstrap(ctx); err != nil {
-			return err
-		}
-	}
+	var intake, work, drain []actor // in this order they are stopped
 	if s.has("transcribe") {
-		t, err := p.transcribe()
+		t, err := transcribe.New(cfg.Transcribe, filepath.Join(cfg.Engines.Data, "models"), log)
 		if err != nil {
 			return err
 		}
@@ -151,11 +148,12 @@ func (s *serve) Run(ctx context.Context) error {
 		if err := warehouse.Migrate(ctx, p.engines.SQL()); err != nil {
 			return fmt.Errorf("ClickHouse migrations: %w", err)
 		}
-		w := warehouse.New(p.engines.ClickHouse, p.engines.Kafka, p.codec, cfg.Warehouse, p.metrics, log)
+		w := warehouse.New(p.engines.ClickHouse, p.engines.Kafka, p.codec, p.metrics, cfg.Warehouse, log)
 		drain = append(drain, actor{"warehouse", w.Run}, actor{"state", state.NewProjection(p.store, p.engines.Kafka, p.codec, p.metrics, log).Run})
 	}
-	web := p.api(s.has("api"))
-	intake = append(intake, actor{"api", func(ctx context.Context) error { return web.Serve(ctx, listener) }})
+	if intake, err = p.intake(listener, s.has("api")); err != nil {
+		return err
+	}
 	log.Info("earshot serves", "address", listener.Addr().String(), "roles", strings.Join(s.Roles, ","), "data", cfg.Engines.Data, "version", version)
 	err = runInOrder(ctx, log, intake, work, drain)
 	log.Info("earshot stopped")
@@ -231,6 +229,57 @@ func (p *program) worker(stage processors.Stage, slots int) actor {
 	w := &processors.Worker{Config: p.cfg.Process, Stage: stage, Slots: slots, NewClient: p.engines.Kafka,
 		Producer: p.producer, Store: p.store, Codec: p.codec, Metrics: p.metrics, Log: p.log}
 	return actor{stage.Name, w.Run}
+}
+
+// intake returns the API and, where accounts are served, the creation of the
+// first one, which has to wait for the state; until then /readyz is red.
+func (p *program) intake(listener net.Listener, accounts bool) (actors []actor, err error) {
+	c := p.cfg.API
+	if c.UploadDir == "" {
+		c.UploadDir = p.tmp
+	}
+	if c.JWTSecret == "" {
+		if c.JWTSecret, err = config.Secret(filepath.Join(p.cfg.Engines.Data, "jwt.key")); err != nil {
+			return nil, err
+		}
+	}
+	door := ingest.NewDoor(p.cfg.Ingest, p.store, p.producer, p.codec, p.engines.Blobs, p.metrics, p.log)
+	var booted atomic.Bool
+	booted.Store(!accounts)
+	web := api.New(c, api.Deps{
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Metrics: p.registry, Log: p.log,
+		Health: func(ctx context.Context) map[string]error {
+			health := p.engines.Health(ctx)
+			health["state"] = p.store.Ready(ctx)
+			if !booted.Load() {
+				health["accounts"] = errors.New("the first administrator is not created yet")
+			}
+			return health
+		},
+	})
+	actors = []actor{{"api", func(ctx context.Context) error { return web.Serve(ctx, listener) }}}
+	if accounts {
+		actors = append(actors, actor{"bootstrap", func(ctx context.Context) error {
+			if err := p.bootstrap(ctx, door); err != nil {
+				return err
+			}
+			booted.Store(true)
+			<-ctx.Done()
+			return nil
+		}})
+	}
+	return actors, nil
+}
+
+func (p *program) bootstrap(ctx context.Context, door *ingest.Door) error {
+	if err := p.store.AwaitReady(ctx); err != nil {
+		return err
+	}
+	generated, err := door.Bootstrap(ctx, p.cfg.Bootstrap)
+	if generated != "" {
+		fmt.Printf("First administrator: %s, password %s (shown once)\n", p.cfg.Bootstrap.Email, generated)
+	}
+	return err
 }
 
 // actor is something that runs until its context ends.

@@ -78,7 +78,8 @@ type Worker struct {
 // Run works until ctx ends, then finishes or releases what is held within
 // Grace. It returns only errors that no retry can cure.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.awaitState(ctx); err != nil {
+	// Without the state, work that is already done cannot be told from work that is not.
+	if err := w.Store.AwaitReady(ctx); err != nil {
 		return nil // shut down before the state was ready
 	}
 	var wg sync.WaitGroup
@@ -91,17 +92,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
-}
-
-// awaitState waits until the projection is built: without it, work that is
-// already done cannot be told from work that is not.
-func (w *Worker) awaitState(ctx context.Context) error {
-	for w.Store.Ready(ctx) != nil {
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
 }
 
 // pollWait is longer than a share fetch waits at the broker (500 ms), so that
