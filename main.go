@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	_ "net/http/pprof" // on a listener of its own, see LogConfig.Profile
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -54,6 +56,7 @@ type Config struct {
 // LogConfig says what is logged and where events are described.
 type LogConfig struct {
 	Level    slog.Level `env:"EARSHOT_LOG_LEVEL" envDefault:"INFO" help:"DEBUG, INFO, WARN or ERROR"`
+	Profile  string     `env:"EARSHOT_PPROF_LISTEN" help:"address of Go's profiler, loopback only please; empty: none"`
 	Registry string     `env:"EARSHOT_SCHEMA_REGISTRY_URL" help:"Confluent schema registry; empty: Avro single-object encoding"`
 }
 
@@ -127,6 +130,11 @@ func (s *serve) Run(ctx context.Context) error {
 		return err
 	}
 	defer p.close()
+	if cfg.Log.Profile != "" {
+		profiler := &http.Server{Addr: cfg.Log.Profile, Handler: http.DefaultServeMux, ReadHeaderTimeout: time.Second}
+		go func() { log.Warn("profiler", "ended", profiler.ListenAndServe()) }()
+		defer profiler.Close()
+	}
 
 	var intake, work, drain []actor // in this order they are stopped
 	if s.has("transcribe") {
@@ -247,7 +255,7 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []actor, 
 	var booted atomic.Bool
 	booted.Store(!accounts)
 	web := api.New(c, api.Deps{
-		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Metrics: p.registry, Log: p.log,
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, DiskFree: p.engines.DiskFree, Metrics: p.registry, Log: p.log,
 		Health: func(ctx context.Context) map[string]error {
 			health := p.engines.Health(ctx)
 			health["state"] = p.store.Ready(ctx)

@@ -58,10 +58,11 @@ func main() {
 	hold := flag.Duration("hold", 15*time.Second, "length of each latency run")
 	upload := flag.Int64("upload", 499<<20, "bytes of the large upload")
 	tasks := flag.Int("tasks", 100_000, "tasks on the log for the restart after a kill; 0 skips it")
+	pprof := flag.String("pprof", "", "address of the server's profiler while it is measured; empty: none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	b := &bench{binary: *binary, data: *data}
+	b := &bench{binary: *binary, data: *data, pprof: *pprof}
 	if err := b.run(ctx, *chats, *tasks, *hold, *upload); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -70,6 +71,7 @@ func main() {
 
 type bench struct {
 	binary, data string
+	pprof        string
 	log          *os.File
 	server       *client.Server
 	codes        []string // of completed chats
@@ -115,7 +117,7 @@ func (b *bench) start(ctx context.Context) (err error) {
 	defer cancel()
 	b.server, err = client.Start(ctx, client.Options{
 		Binary: b.binary, Args: []string{"--data", b.data}, Log: b.log,
-		Env: []string{"EARSHOT_BOOTSTRAP_EMAIL=" + email, "EARSHOT_BOOTSTRAP_PASSWORD=" + password},
+		Env: []string{"EARSHOT_BOOTSTRAP_EMAIL=" + email, "EARSHOT_BOOTSTRAP_PASSWORD=" + password, "EARSHOT_PPROF_LISTEN=" + b.pprof},
 	})
 	if err != nil {
 		return err
