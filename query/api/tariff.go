@@ -45,7 +45,8 @@ type enabled struct {
 
 type tariffAnswer struct {
 	Success   bool   `json:"success"`
-	ErrorCode int64  `json:"errorcode"` // spelt so in the seed, here only
+	ErrorCode int64  `json:"error_code"`
+	Plain     int64  `json:"errorcode"` // the seed's spelling, here only
 	Tariff    tariff `json:"tariff"`
 }
 
