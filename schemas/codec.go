@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
@@ -132,6 +133,10 @@ const registryTimeout = 10 * time.Second
 // build does not have: a newer Earshot wrote them, or they are not ours.
 var ErrUnknownSchema = errors.New("record written with an unknown schema; is an older version of Earshot reading a newer one's log?")
 
+// ErrRegistry means that a schema could not be fetched from the registry now:
+// the record may be fine and is to be tried again.
+var ErrRegistry = errors.New("the schema registry does not answer; is EARSHOT_SCHEMA_REGISTRY_URL right?")
+
 // Decode fills event, a pointer to an event struct, from bytes that any
 // version of Earshot wrote. Bytes of another event type are an error.
 func (c *Codec) Decode(value []byte, event any) error {
@@ -196,8 +201,11 @@ func (c *Codec) fetch(id int) (*goavro.Codec, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), registryTimeout)
 	defer cancel()
 	s, err := c.registry.SchemaByID(ctx, id)
+	if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return nil, fmt.Errorf("%w (the registry has no schema %d)", ErrUnknownSchema, id)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("fetch schema %d: %w", id, err)
+		return nil, fmt.Errorf("%w: schema %d: %w", ErrRegistry, id, err)
 	}
 	codec, err := goavro.NewCodec(s.Schema)
 	if err != nil {

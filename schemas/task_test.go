@@ -1,9 +1,34 @@
 package schemas
 
 import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"testing"
 )
+
+// A registry that is down is no fault of the record; a schema that it does not
+// have is.
+func TestRegistryFaultsAreTold(t *testing.T) {
+	status := http.StatusServiceUnavailable
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	defer registry.Close()
+	c, err := NewCodec(registry.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := []byte{0, 0, 0, 0, 7, 1, 2, 3}
+	for code, want := range map[int]error{http.StatusServiceUnavailable: ErrRegistry, http.StatusNotFound: ErrUnknownSchema} {
+		status = code
+		if err := c.Decode(value, &TaskStatus{}); !errors.Is(err, want) {
+			t.Errorf("%d: %v, want %v", code, err, want)
+		}
+		if _, err := c.DecodeTask(value); !errors.Is(err, want) {
+			t.Errorf("%d: %v, want %v", code, err, want)
+		}
+	}
+}
 
 func TestDecodeTaskReadsTheTaskAlone(t *testing.T) {
 	var c Codec

@@ -62,7 +62,7 @@ type Acceptance struct {
 // now), CodeQuota (Reserved is more than what is left of Resource),
 // CodeConflict (the Idempotency-Key belongs to other content); else Redis'.
 func (s *Store) Accept(ctx context.Context, task schemas.Task, text string) (Acceptance, error) {
-	if !name.MatchString(task.Org) || !name.MatchString(task.Code) || task.Reserved < 0 || !validResource(task.Resource) {
+	if !validName(task.Org) || !validName(task.Code) || task.Reserved < 0 || !validResource(task.Resource) {
 		return Acceptance{}, fmt.Errorf("accept: organisation %q, code %q, resource %q or reserved units %d are malformed", task.Org, task.Code, task.Resource, task.Reserved)
 	}
 	now := s.now()

@@ -59,5 +59,9 @@ redis.call('SET', prefix .. 't:' .. code, record)
 redis.call('ZADD', KEYS[6], ARGV[1], code)
 if ARGV[9] ~= '' then redis.call('SET', prefix .. 'x:' .. code, ARGV[9], 'PX', ARGV[10]) end
 if ARGV[11] ~= '' then redis.call('SET', prefix .. 'i:' .. ARGV[11], code, 'PX', ARGV[12]) end
-for i = 14, #ARGV do redis.call('HSET', KEYS[5], ARGV[i], code) end
+if #ARGV > 13 then
+  local fields = {}
+  for i = 14, #ARGV do fields[#fields + 1], fields[#fields + 2] = ARGV[i], code end
+  redis.call('HSET', KEYS[5], unpack(fields))
+end
 return {'new', string.format('%d', id)}

@@ -74,7 +74,7 @@ func entityArgs(guard, epoch string, e schemas.EntityChanged) (keys []string, ar
 		return nil, nil, err
 	}
 	p := orgPrefix(e.Org)
-	keys = []string{guard, p + subEntity + e.Kind, p + subIDs, p + subPlan, keyUsers, keyOrgs}
+	keys = []string{guard, p + subEntity + e.Kind, p + subIDs, p + subPlan, keyUsers, keyOrgs, p + subEmails}
 	args = []any{epoch, e.Kind, e.ID, e.Version, encodeEntity(e), e.Org, d.email}
 	if d.window != nil {
 		args = append(args, d.window.span())
@@ -93,7 +93,7 @@ type derived struct {
 
 // derive checks an entity and reads what follows from it.
 func derive(e schemas.EntityChanged) (d derived, err error) {
-	if !name.MatchString(e.Org) || !name.MatchString(e.Kind) || !name.MatchString(e.ID) || e.Version < 0 {
+	if !validName(e.Org) || !validName(e.Kind) || !validName(e.ID) || e.Version < 0 {
 		return d, fmt.Errorf("%w: organisation %q, kind %q, id %q or version %d", errMalformed, e.Org, e.Kind, e.ID, e.Version)
 	}
 	if e.Deleted {

@@ -1,5 +1,5 @@
 -- One version of an entity, unless a newer one is there.
--- KEYS 1 ready, 2 entities of the kind, 3 ids, 4 plan, 5 users, 6 orgs
+-- KEYS 1 ready, 2 entities of the kind, 3 ids, 4 plan, 5 users, 6 orgs, 7 addresses of users by id
 -- ARGV 1 epoch ('' = any), 2 kind, 3 id, 4 version, 5 value, 6 organisation,
 --      7 e-mail of a live user ('' = none), 8.. of a live plan: "from,to" in ms, then resource, limit, ...
 -- Answer 1 written, 0 not newer, -1 when the state is not built
@@ -17,13 +17,14 @@ if string.match(id, '^%d+$') and #id < 16 and tonumber(redis.call('HGET', KEYS[3
 end
 
 if kind == 'user' then
-  local me = ARGV[6] .. '/' .. id
-  if old then
-    local before = string.match(old, '^%d+%+(.*)$')
-    local email = before and cjson.decode(before).email
-    if email and email ~= ARGV[7] and redis.call('HGET', KEYS[5], email) == me then redis.call('HDEL', KEYS[5], email) end
+  local me, email = ARGV[6] .. '/' .. id, redis.call('HGET', KEYS[7], id)
+  if email and email ~= ARGV[7] and redis.call('HGET', KEYS[5], email) == me then redis.call('HDEL', KEYS[5], email) end
+  if ARGV[7] == '' then
+    redis.call('HDEL', KEYS[7], id)
+  else
+    redis.call('HSET', KEYS[7], id, ARGV[7])
+    redis.call('HSETNX', KEYS[5], ARGV[7], me)
   end
-  if ARGV[7] ~= '' then redis.call('HSETNX', KEYS[5], ARGV[7], me) end
 end
 
 if kind == 'plan' then

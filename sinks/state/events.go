@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -69,7 +70,7 @@ func (f *fact) check() error {
 			return fmt.Errorf("%w: usage %q of %d units of %q", errMalformed, f.usage.ID, f.usage.Units, resource)
 		}
 	}
-	if !name.MatchString(f.org) || !name.MatchString(f.code) || !validResource(resource) || version < 0 || version > 9999 {
+	if !validName(f.org) || !validName(f.code) || !validResource(resource) || version < 0 || version > 9999 {
 		return fmt.Errorf("%w: organisation %q, task %q, resource %q or version %d", errMalformed, f.org, f.code, resource, version)
 	}
 	return nil
@@ -82,8 +83,9 @@ type poison struct {
 }
 
 // decodeAll decodes records on all cores and keeps their order. A record
-// without a value is a tombstone and says nothing.
-func decodeAll(codec *schemas.Codec, records []*kgo.Record) (facts []fact, bad []poison) {
+// without a value is a tombstone and says nothing. The only error is that the
+// schema registry does not answer.
+func decodeAll(codec *schemas.Codec, records []*kgo.Record) (facts []fact, bad []poison, err error) {
 	facts = make([]fact, len(records))
 	errs := make([]error, len(records))
 	inParallel(len(records), func(from, to int) {
@@ -94,12 +96,15 @@ func decodeAll(codec *schemas.Codec, records []*kgo.Record) (facts []fact, bad [
 		}
 	})
 	for i, err := range errs {
+		if errors.Is(err, schemas.ErrRegistry) {
+			return nil, nil, err
+		}
 		if err != nil {
 			facts[i] = fact{}
 			bad = append(bad, poison{records[i], err})
 		}
 	}
-	return facts, bad
+	return facts, bad, nil
 }
 
 // inParallel splits n pieces of work among the cores.

@@ -58,14 +58,14 @@ func (f *fold) tasks() int { return len(f.statuses) + len(f.submitted) }
 
 // add folds records of any of the topics in and gives those that cannot be
 // read. Statuses must come before submissions.
-func (f *fold) add(codec *schemas.Codec, records []*kgo.Record) (bad []poison) {
+func (f *fold) add(codec *schemas.Codec, records []*kgo.Record) (bad []poison, err error) {
 	var todo []*kgo.Record
 	for _, r := range records {
 		if len(r.Value) > 0 && !f.addUnread(codec, r) {
 			todo = append(todo, r)
 		}
 	}
-	facts, bad := decodeAll(codec, todo)
+	facts, bad, err := decodeAll(codec, todo)
 	for i, fact := range facts {
 		switch {
 		case fact.status != nil:
@@ -78,7 +78,7 @@ func (f *fold) add(codec *schemas.Codec, records []*kgo.Record) (bad []poison) {
 			f.addEntity(fact.entity)
 		}
 	}
-	return bad
+	return bad, err
 }
 
 // addUnread takes a record that says all that is needed without its value.
@@ -88,7 +88,7 @@ func (f *fold) addUnread(codec *schemas.Codec, r *kgo.Record) bool {
 		version, ok := schemas.RecordVersion(r)
 		known := f.statuses[string(r.Key)]
 		if !ok || version == known.version || version > known.version && codec.Readable(r.Value, schemas.TaskStatus{}) != nil {
-			return false
+			return false // must be decoded, or buried
 		}
 		if version > known.version {
 			f.keep(version, r)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,7 +177,3 @@ func (s *Store) windows(ctx context.Context, orgs []string) (map[string]windows,
 	}
 	return of, nil
 }
-
-var resourceName = regexp.MustCompile(`^[a-z_]{0,32}$`)
-
-func validResource(r string) bool { return resourceName.MatchString(r) }

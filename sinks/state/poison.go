@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -36,4 +37,43 @@ func (p *Projection) bury(ctx context.Context, client *kgo.Client, bad []poison)
 		}
 	}
 	return nil
+}
+
+// place is where a record lies.
+type place struct {
+	partition
+	offset int64
+}
+
+// buryNew writes dead letters for the records that have none yet: a build
+// meets again what the log held before.
+func (b *builder) buryNew(ctx context.Context, bad []poison) error {
+	if len(bad) == 0 {
+		return nil
+	}
+	if b.buried == nil {
+		if err := b.readLetters(ctx); err != nil {
+			return err
+		}
+	}
+	return b.p.bury(ctx, b.client, slices.DeleteFunc(bad, func(p poison) bool {
+		return b.buried[place{partition{p.record.Topic, p.record.Partition}, p.record.Offset}]
+	}))
+}
+
+func (b *builder) readLetters(ctx context.Context) error {
+	log, err := b.locate(ctx, schemas.TopicDeadLetter)
+	if err != nil {
+		return err
+	}
+	b.buried = map[place]bool{}
+	return b.read(ctx, log.only(schemas.TopicDeadLetter), func(records []*kgo.Record) error {
+		for _, r := range records {
+			var letter schemas.DeadLetter
+			if b.p.codec.Decode(r.Value, &letter) == nil && letter.Stage == schemas.StageState {
+				b.buried[place{partition{letter.Topic, int32(letter.Partition)}, letter.Offset}] = true
+			}
+		}
+		return nil
+	})
 }

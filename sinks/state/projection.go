@@ -30,6 +30,7 @@ var followed = append([]string{schemas.TopicStatus, schemas.TopicEntities, schem
 
 const (
 	pollRecords = 4000        // in one batch
+	fetchBytes  = 16 << 20    // read ahead from each broker
 	pollWait    = time.Second // and with it the time until a lost state is noticed
 	sweepEvery  = time.Minute
 	retryFirst  = 100 * time.Millisecond
@@ -89,7 +90,7 @@ func (p *Projection) Run(ctx context.Context) error {
 		// What is polled is written before its partition may go to another process.
 		kgo.BlockRebalanceOnPoll(),
 		// The offsets that count are in Redis; those of the group are for lag tools.
-		kgo.AutoCommitMarks(), kgo.OnPartitionsRevoked(p.revoked), kgo.OnPartitionsLost(p.lost),
+		kgo.AutoCommitMarks(), kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchBytes/4), kgo.OnPartitionsRevoked(p.revoked), kgo.OnPartitionsLost(p.lost),
 	)
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
@@ -114,8 +115,8 @@ func (p *Projection) follow(ctx context.Context, client *kgo.Client) {
 	})
 	records := fetches.Records()
 	p.metrics.In(schemas.StageState).Add(float64(len(records)))
-	facts, bad := decodeAll(p.codec, records)
-	if p.bury(ctx, client, bad) != nil || p.write(ctx, facts, nextOffsets(records)) != nil {
+	facts, bad, err := p.decode(ctx, records)
+	if err != nil || p.bury(ctx, client, bad) != nil || p.write(ctx, facts, nextOffsets(records)) != nil {
 		return // ctx ended; nothing was committed
 	}
 	client.MarkCommitRecords(records...)
@@ -127,6 +128,25 @@ func (p *Projection) follow(ctx context.Context, client *kgo.Client) {
 	if p.store.now().Sub(p.swept) > sweepEvery {
 		p.sweep(ctx)
 	}
+}
+
+// decode waits for a schema registry that does not answer. Its error is ctx's.
+func (p *Projection) decode(ctx context.Context, records []*kgo.Record) (facts []fact, bad []poison, err error) {
+	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		if facts, bad, err = decodeAll(p.codec, records); err == nil {
+			return facts, bad, nil
+		}
+		p.failed("decode", err, wait)
+		if err := sleep(ctx, wait); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// failed counts and tells a fault of ours that is tried again.
+func (p *Projection) failed(what string, err error, wait time.Duration) {
+	p.metrics.Errors(schemas.StageState, "ours").Inc()
+	p.log.Error(what, "error", err, "again_in", wait)
 }
 
 // poll waits for records, at most pollWait, and less when an Accept finds the
@@ -173,8 +193,7 @@ func (p *Projection) write(ctx context.Context, facts []fact, next map[partition
 			}
 			continue
 		}
-		p.metrics.Errors(schemas.StageState, "ours").Inc()
-		p.log.Error("write the state", "error", err, "again_in", wait)
+		p.failed("write the state", err, wait)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -49,8 +50,7 @@ func (p *Projection) ensure(ctx context.Context) error {
 		case errors.Is(err, errFenced):
 			wait = lockLook
 		default:
-			p.metrics.Errors(schemas.StageState, "ours").Inc()
-			p.log.Error("build the state", "error", err, "again_in", wait)
+			p.failed("build the state", err, wait)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -156,10 +156,9 @@ type builder struct {
 	p       *Projection
 	token   string
 	fold    *fold
-	client  *kgo.Client // for dead letters
-	starts  map[partition]int64
+	client  *kgo.Client         // for dead letters
 	ends    map[partition]int64 // what the state will be built to
-	buried  map[partition]int64 // committed by the group: what is bad before that has its dead letter
+	buried  map[place]bool      // what has a dead letter already; nil until it is asked for
 	records int
 }
 
@@ -172,15 +171,25 @@ func (b *builder) run(ctx context.Context) (err error) {
 	if err := b.clear(ctx); err != nil {
 		return err
 	}
-	if err := b.locate(ctx); err != nil {
+	log, err := b.locate(ctx, followed...)
+	if err != nil {
 		return err
 	}
+	b.ends = log.ends
 	// The status of a task holds the whole task: submissions, which hold texts,
 	// are decoded only where there is no status yet.
-	if err := b.read(ctx, schemas.TopicStatus, schemas.TopicEntities, schemas.TopicUsage); err != nil {
+	add := func(records []*kgo.Record) error {
+		b.records += len(records)
+		bad, err := b.fold.add(b.p.codec, records)
+		if err != nil {
+			return err
+		}
+		return b.buryNew(ctx, bad)
+	}
+	if err := b.read(ctx, log.only(schemas.TopicStatus, schemas.TopicEntities, schemas.TopicUsage), add); err != nil {
 		return err
 	}
-	if err := b.read(ctx, taskTopics...); err != nil {
+	if err := b.read(ctx, log.only(taskTopics...), add); err != nil {
 		return err
 	}
 	read := time.Since(begin)
@@ -244,43 +253,45 @@ func (b *builder) clear(ctx context.Context) error {
 	return nil
 }
 
-// locate finds where the log begins and ends now. What comes later is read by
-// the consumer group.
-func (b *builder) locate(ctx context.Context) error {
+// A stretch is a part of the log: from the first record of each partition to
+// its end at one moment. What comes later is read by the consumer group.
+type stretch struct{ starts, ends map[partition]int64 }
+
+func (b *builder) locate(ctx context.Context, topics ...string) (log stretch, err error) {
 	admin := kadm.NewClient(b.client)
-	starts, err1 := admin.ListStartOffsets(ctx, followed...)
-	ends, err2 := admin.ListEndOffsets(ctx, followed...)
-	done, err3 := admin.FetchOffsets(ctx, schemas.GroupState)
+	starts, err1 := admin.ListStartOffsets(ctx, topics...)
+	ends, err2 := admin.ListEndOffsets(ctx, topics...)
 	if err := errors.Join(err1, err2, starts.Error(), ends.Error()); err != nil {
-		return fmt.Errorf("kafka: %w", err)
+		return log, fmt.Errorf("kafka: %w", err)
 	}
-	if err3 != nil {
-		b.p.log.Warn("offsets of the group are not known; bad records get another dead letter", "error", err3)
-	}
-	b.starts, b.ends, b.buried = map[partition]int64{}, map[partition]int64{}, map[partition]int64{}
-	starts.Each(func(o kadm.ListedOffset) { b.starts[partition{o.Topic, o.Partition}] = o.Offset })
-	ends.Each(func(o kadm.ListedOffset) { b.ends[partition{o.Topic, o.Partition}] = o.Offset })
-	done.Each(func(o kadm.OffsetResponse) { b.buried[partition{o.Topic, o.Partition}] = o.At })
-	return nil
+	log = stretch{map[partition]int64{}, map[partition]int64{}}
+	starts.Each(func(o kadm.ListedOffset) { log.starts[partition{o.Topic, o.Partition}] = o.Offset })
+	ends.Each(func(o kadm.ListedOffset) { log.ends[partition{o.Topic, o.Partition}] = o.Offset })
+	return log, nil
 }
 
-// read folds whole topics, up to the ends that locate found.
-func (b *builder) read(ctx context.Context, topics ...string) error {
-	from := map[string]map[int32]kgo.Offset{}
-	missing := map[partition]bool{}
-	for part, end := range b.ends {
-		for _, topic := range topics {
-			if part.topic == topic && b.starts[part] < end {
-				if from[topic] == nil {
-					from[topic] = map[int32]kgo.Offset{}
-				}
-				from[topic][part.n] = kgo.NewOffset().At(b.starts[part])
-				missing[part] = true
-			}
+// only are the partitions of some topics that hold anything.
+func (s stretch) only(topics ...string) stretch {
+	some := stretch{map[partition]int64{}, map[partition]int64{}}
+	for part, end := range s.ends {
+		if slices.Contains(topics, part.topic) && s.starts[part] < end {
+			some.starts[part], some.ends[part] = s.starts[part], end
 		}
 	}
-	if len(missing) == 0 {
+	return some
+}
+
+// read hands the records of a stretch to f, each partition in order.
+func (b *builder) read(ctx context.Context, log stretch, f func([]*kgo.Record) error) error {
+	if len(log.ends) == 0 {
 		return nil
+	}
+	from := map[string]map[int32]kgo.Offset{}
+	for part, start := range log.starts {
+		if from[part.topic] == nil {
+			from[part.topic] = map[int32]kgo.Offset{}
+		}
+		from[part.topic][part.n] = kgo.NewOffset().At(start)
 	}
 	client, err := b.p.newClient(kgo.ConsumePartitions(from), kgo.KeepControlRecords(),
 		kgo.FetchMaxBytes(32<<20), kgo.FetchMaxPartitionBytes(8<<20))
@@ -288,8 +299,12 @@ func (b *builder) read(ctx context.Context, topics ...string) error {
 		return err
 	}
 	defer client.Close()
-	for len(missing) > 0 {
-		if err := b.readOnce(ctx, client, missing); err != nil {
+	for missing := maps.Clone(log.ends); len(missing) > 0; {
+		records, err := readOnce(ctx, client, log.ends, missing)
+		if err == nil {
+			err = f(records)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -300,31 +315,23 @@ func (b *builder) read(ctx context.Context, topics ...string) error {
 // begins again.
 const readStall = 30 * time.Second
 
-func (b *builder) readOnce(ctx context.Context, client *kgo.Client, missing map[partition]bool) error {
+// readOnce gives the next records before ends and takes the partitions that
+// are read to their end off missing.
+func readOnce(ctx context.Context, client *kgo.Client, ends, missing map[partition]int64) (records []*kgo.Record, err error) {
 	wait, cancel := context.WithTimeout(ctx, readStall)
 	defer cancel()
 	fetches := client.PollFetches(wait)
 	for _, e := range fetches.Errors() {
-		return fmt.Errorf("kafka: read %s/%d: %w", e.Topic, e.Partition, e.Err)
+		return nil, fmt.Errorf("kafka: read %s/%d: %w", e.Topic, e.Partition, e.Err)
 	}
-	var records []*kgo.Record
 	fetches.EachRecord(func(r *kgo.Record) {
 		part := partition{r.Topic, r.Partition}
-		if r.Offset < b.ends[part] && !r.Attrs.IsControl() {
+		if r.Offset < ends[part] && !r.Attrs.IsControl() {
 			records = append(records, r)
 		}
-		if r.Offset >= b.ends[part]-1 {
+		if r.Offset >= ends[part]-1 {
 			delete(missing, part)
 		}
 	})
-	b.records += len(records)
-	return b.buryNew(ctx, b.fold.add(b.p.codec, records))
-}
-
-// buryNew writes dead letters for what no earlier reader has met.
-func (b *builder) buryNew(ctx context.Context, bad []poison) error {
-	bad = slices.DeleteFunc(bad, func(p poison) bool {
-		return p.record.Offset < b.buried[partition{p.record.Topic, p.record.Partition}]
-	})
-	return b.p.bury(ctx, b.client, bad)
+	return records, nil
 }

@@ -28,7 +28,7 @@ type TaskKey struct{ Org, Code string }
 // answers as an unknown one: schemas.CodeTaskNotFound. Other errors:
 // ErrNotReady, Redis'.
 func (s *Store) Task(ctx context.Context, org, code string) (TaskState, error) {
-	if !name.MatchString(org) || !name.MatchString(code) {
+	if !validName(org) || !validName(code) {
 		return TaskState{}, schemas.Fail(schemas.CodeTaskNotFound, "")
 	}
 	p := orgPrefix(org)
