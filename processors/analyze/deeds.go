@@ -1,0 +1,135 @@
+package analyze
+
+import (
+	"slices"
+	"strings"
+)
+
+// A promise is told in restTokens words at most.
+const restTokens = 14
+
+// deed adds what the operator did or promised, with the rest of the clause
+// when the rule asks for it: "I'll send | you the link by e-mail".
+func (s *scanner) deed(list []deed, sn *sentence, f found, at ref, withRest bool) []deed {
+	if len(list) >= deedsMax {
+		return list
+	}
+	d := deed{cue: f.cue, at: at}
+	if withRest {
+		d.rest = s.rest(sn, int(f.to))
+	}
+	return append(list, d)
+}
+
+// rest is the clause from token i on, with pronouns told for a third reader.
+func (s *scanner) rest(sn *sentence, i int) string {
+	end := i
+	for end < len(sn.tokens) && end-i < restTokens {
+		t := &sn.tokens[end]
+		// "30 March, between 9 and 12" goes on after its comma, "the link, please check" does not.
+		if end > i && t.pause && !t.number || isOne(s.rs.stops, t) {
+			break
+		}
+		end++
+	}
+	for end > i && isOne(s.rs.trailing, &sn.tokens[end-1]) {
+		end--
+	}
+	var b strings.Builder
+	for at := i; at < end; {
+		to, text := s.thirdPerson(sn.tokens[at:end])
+		if text == "" && to == 1 {
+			text = s.text[sn.tokens[at].start:sn.tokens[at].end]
+			if at > i && sn.tokens[at].start == sn.tokens[at-1].start {
+				text = "" // the second half of a contraction
+			}
+		}
+		if text != "" && text != "-" {
+			b.WriteString(s.between(sn, at, i))
+			b.WriteString(text)
+		}
+		at += to
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// between keeps what joins two words in the text: "wi-fi", "№ 5", "$20".
+func (s *scanner) between(sn *sentence, at, from int) string {
+	start := 0
+	if at > 0 {
+		start = sn.tokens[at-1].end
+	}
+	if start > sn.tokens[at].start {
+		return ""
+	}
+	gap := s.text[start:sn.tokens[at].start]
+	if at == from {
+		gap = strings.TrimLeft(gap, " ")
+	}
+	if len(gap) > 4 {
+		return " "
+	}
+	return strings.ReplaceAll(gap, "\n", " ")
+}
+
+// isOne says whether the token is one of a short list of stems.
+func isOne(stems []string, t *token) bool {
+	return slices.Contains(stems, t.word.stem)
+}
+
+// thirdPerson rewrites the words at the beginning of tokens; it returns how
+// many it took, and "" for a word to be left as it is, "-" for one to drop.
+func (s *scanner) thirdPerson(tokens []token) (int, string) {
+	var b [2*formMax + 1]byte
+	form := b[:0]
+	best, text := 1, ""
+	for n := 0; n < 2 && n < len(tokens); n++ {
+		if n > 0 {
+			form = append(form, ' ')
+		}
+		raw := s.text[tokens[n].start:tokens[n].end]
+		if len(raw) > formMax {
+			break
+		}
+		for _, r := range raw {
+			if len(form) < 2*formMax-4 {
+				form = fold(form, r)
+			}
+		}
+		if to, ok := s.rs.pronouns[string(form)]; ok {
+			best, text = n+1, to
+		}
+	}
+	return best, text
+}
+
+// tell is a deed as a phrase: verb and rest.
+func tell(verb, rest string) string {
+	if rest == "" {
+		return verb
+	}
+	return verb + " " + rest
+}
+
+// tellAll tells deeds by their cues' verbs, each once, in the order of the
+// conversation.
+func (s *scanner) tellAll(list []deed, base int32, acts []Act) (out []string, at []ref) {
+	for _, d := range list {
+		text := tell(acts[d.cue-base].Verb, d.rest)
+		if !alike(out, text) {
+			out, at = append(out, text), append(at, d.at)
+		}
+	}
+	return out, at
+}
+
+// alike says whether one of the list begins like text: a promise repeated with
+// more words or fewer is the same promise.
+func alike(list []string, text string) bool {
+	for _, have := range list {
+		if strings.HasPrefix(have, text) || strings.HasPrefix(text, have) {
+			return true
+		}
+	}
+	return false
+}
