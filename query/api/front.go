@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
@@ -34,7 +36,8 @@ import (
 //   - Content-Encoding is refused before a byte is read: nothing here ever
 //     decompresses (2.5 KB of gzip can be 1 GB).
 //   - Content-Length together with Transfer-Encoding is refused: the two ends
-//     it may have are how smuggling begins (RFC 9112 section 6.3).
+//     it may have are how smuggling begins (RFC 9112 section 6.3). So are
+//     folded headers (section 5.2).
 
 // Bounds of a request.
 const (
@@ -158,8 +161,15 @@ func admissible(ctx *fasthttp.RequestCtx) error {
 	if len(h.Peek(fasthttp.HeaderContentEncoding)) > 0 {
 		return schemas.Fail(schemas.CodeEncoding, "")
 	}
+	if !slices.Contains(fiber.DefaultMethods, string(h.Method())) {
+		return unknownPath(fasthttp.StatusMethodNotAllowed)
+	}
+	raw := h.RawHeaders()
+	if bytes.Contains(raw, []byte("\n ")) || bytes.Contains(raw, []byte("\n\t")) {
+		return badRequest("a folded header") // obsolete, and read differently by those on the way here
+	}
 	// fasthttp forgets Content-Length when there is a Transfer-Encoding; the raw header has it.
-	if h.ContentLength() == chunked && bytes.Contains(bytes.ToLower(h.RawHeaders()), []byte("content-length")) {
+	if h.ContentLength() == chunked && bytes.Contains(bytes.ToLower(raw), []byte("content-length")) {
 		return badRequest("both Content-Length and Transfer-Encoding")
 	}
 	return nil

@@ -20,7 +20,7 @@ import (
 
 // Bounds of an upload's form beside the file.
 const (
-	formBytes  = 1 << 20 // all that is not the file
+	formBytes  = 512 << 10 // all that is not the file
 	fieldBytes = 64 << 10
 	maxParts   = 64
 )
