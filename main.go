@@ -339,11 +339,17 @@ func runInOrder(ctx context.Context, log *slog.Logger, groups ...[]actor) error 
 	return first
 }
 
-type validate struct{}
+type validate struct {
+	Markdown bool `help:"Print the table of all variables, as the README has it, instead."`
+}
 
-func (validate) Run() error {
+func (v validate) Run() error {
 	cfg, _, err := load("")
 	if err != nil {
+		return err
+	}
+	if v.Markdown {
+		_, err = fmt.Print(config.Table(&cfg))
 		return err
 	}
 	return config.Print(os.Stdout, &cfg)

@@ -51,7 +51,9 @@ func newBed(t *testing.T) *bed {
 	go func() { done <- state.NewProjection(b.store, e.Kafka, &b.codec, b.metrics, log).Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 		b.producer.Close()
 		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

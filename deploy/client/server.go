@@ -107,9 +107,8 @@ func (s *Server) ready(ctx context.Context) error {
 		}
 		res, err := s.HTTP.Do(req)
 		if err == nil {
-			io.Copy(io.Discard, res.Body)
-			res.Body.Close()
-			if res.StatusCode == http.StatusOK {
+			ready := res.StatusCode == http.StatusOK
+			if err := res.Body.Close(); err == nil && ready {
 				return nil
 			}
 		}
