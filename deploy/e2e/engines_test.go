@@ -56,7 +56,7 @@ func TestRedisFlushedInMidFlowIsRebuilt(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	f := newFlow(ctx, s.Client, 4, false)
-	f.release(100)
+	f.release(100, 0)
 	s.completed(100, time.Minute)
 	s.eventually(30*time.Second, "every consumer at the end of the log", s.lagging)
 	f.mu.Lock()
@@ -64,7 +64,7 @@ func TestRedisFlushedInMidFlowIsRebuilt(t *testing.T) {
 	f.mu.Unlock()
 	before := s.answers(slices.Sorted(maps.Values(early)))
 
-	f.release(200)
+	f.release(200, 2*time.Second)
 	s.eventually(20*time.Second, "the flow runs", func() string {
 		if f.taken() < 120 {
 			return "fewer than 20 new tasks are taken"
@@ -90,7 +90,7 @@ func TestEnginesDownAndBack(t *testing.T) {
 	if *engineSet == embeddedSet {
 		return
 	}
-	s := newStack(t)
+	s := newStack(t, "EARSHOT_PRODUCE_TIMEOUT=3s")
 	s.start()
 	first := s.mustTake(newTask(0, false))
 	s.kafkaDown()
@@ -106,7 +106,7 @@ func (s *stack) mustTake(t task) (code string) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), 30*time.Second)
 	defer cancel()
-	code, err := t.insist(ctx, func() *client.Client { return s.Client })
+	code, _, err := t.insist(ctx, func() *client.Client { return s.Client })
 	if err != nil {
 		s.Fatal(err)
 	}

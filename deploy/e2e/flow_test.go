@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,19 +76,19 @@ func (t task) submit(ctx context.Context, c *client.Client) (code string, err er
 // customer's integration would: after a broken connection, "temporarily
 // unavailable" and "the first request is still in progress". server gives the
 // one to ask now.
-func (t task) insist(ctx context.Context, server func() *client.Client) (code string, err error) {
-	for {
+func (t task) insist(ctx context.Context, server func() *client.Client) (code string, tries int, err error) {
+	for tries = 1; ; tries++ {
 		code, err := t.submit(ctx, server())
 		if err == nil && code == "" {
-			return "", errors.New("answered with success and no task code")
+			return "", tries, errors.New("answered with success and no task code")
 		}
 		var refusal *client.Error
 		if err == nil || errors.As(err, &refusal) && refusal.Status != http.StatusServiceUnavailable && refusal.Status != http.StatusConflict {
-			return code, err
+			return code, tries, err
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("%s is never taken: %w", t.key, err)
+			return "", tries, fmt.Errorf("%s is never taken: %w", t.key, err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -100,8 +99,9 @@ type flow struct {
 	server  atomic.Pointer[client.Client]
 	permits chan int // numbers of the tasks that may go
 	clients sync.WaitGroup
+	drips   sync.WaitGroup
 	next    int
-	calls   bool
+	cut     atomic.Int64 // submissions that had to be repeated
 
 	mu    sync.Mutex
 	codes map[int]string
@@ -110,12 +110,15 @@ type flow struct {
 
 // newFlow starts the clients; nothing flows until release.
 func newFlow(ctx context.Context, c *client.Client, clients int, calls bool) *flow {
-	f := &flow{permits: make(chan int, 10_000), codes: map[int]string{}, calls: calls}
+	f := &flow{permits: make(chan int, 10_000), codes: map[int]string{}}
 	f.server.Store(c)
 	for range clients {
 		f.clients.Go(func() {
 			for n := range f.permits {
-				code, err := newTask(n, calls).insist(ctx, f.server.Load)
+				code, tries, err := newTask(n, calls).insist(ctx, f.server.Load)
+				if tries > 1 {
+					f.cut.Add(1)
+				}
 				f.mu.Lock()
 				f.codes[n] = code
 				if err != nil {
@@ -128,18 +131,23 @@ func newFlow(ctx context.Context, c *client.Client, clients int, calls bool) *fl
 	return f
 }
 
-// release lets n more tasks go.
-func (f *flow) release(n int) {
-	for range n {
-		f.permits <- f.next
-		f.next++
-	}
+// release lets n more tasks go, one by one over a while.
+func (f *flow) release(n int, over time.Duration) {
+	first := f.next
+	f.next += n
+	f.drips.Go(func() {
+		for i := range n {
+			f.permits <- first + i
+			time.Sleep(over / time.Duration(n)) // the pace of the flow
+		}
+	})
 }
 
 // finish waits until every released task is taken and gives their codes by
 // number.
 func (f *flow) finish(t testing.TB) map[int]string {
 	t.Helper()
+	f.drips.Wait()
 	close(f.permits)
 	f.clients.Wait()
 	for _, err := range f.errs {
@@ -206,23 +214,40 @@ func (s *stack) audit(codes []string, calls int, within time.Duration) {
 		s.Fatalf("%d submissions have %d task codes", n, distinct)
 	}
 	s.completed(n, within)
-	// A debit follows its completion; what came twice would have come by the
-	// time every consumer has read everything.
+	s.eventually(30*time.Second, "the state says so too", func() string { return s.unfinished(codes) })
+	paid := func() string {
+		if c, m := s.usage(); c != chats || m != calls {
+			return fmt.Sprintf("used_chat_count is %d and used_call_minutes %d after %d chats and %d calls", c, m, chats, calls)
+		}
+		return ""
+	}
+	s.eventually(30*time.Second, "every task is paid for", paid)
+	// What came twice would have come when all has been read.
 	s.eventually(30*time.Second, "every consumer at the end of the log", s.lagging)
-	if c, m := s.usage(); c != chats || m != calls {
-		s.Errorf("used_chat_count is %d and used_call_minutes %d after %d chats and %d calls", c, m, chats, calls)
-	}
-	want := [][]string{{strconv.Itoa(n), strconv.Itoa(n), strconv.Itoa(n)}}
-	query := "SELECT count(), uniqExact(code), countIf(status = 'completed' AND summary != '') FROM interactions FINAL"
-	if got := s.sql(query); !slices.EqualFunc(got, want, slices.Equal) {
-		s.Errorf("%s: %v, not %v", query, got, want)
-	}
-	for _, code := range codes {
-		if t, err := s.Task(s.Context(), code); err != nil || t.Status != "completed" {
-			s.Fatalf("task %s is %q, %v", code, t.Status, err)
+	for query, want := range map[string][]int{
+		"SELECT count(), uniqExact(code), uniqExact(id), countIf(status = 'completed' AND analysis_version = 1) FROM interactions FINAL": {n, n, n, n},
+		"SELECT count(), uniqExact(task_code), sum(units) FROM usage FINAL":                                                              {n, n, n},
+		"SELECT uniqExact(code), count() - uniqExact(code, turn) FROM segments FINAL":                                                    {n, 0},
+	} {
+		if got := fmt.Sprint(s.sql(query)); got != fmt.Sprint([][]int{want}) {
+			s.Errorf("%s: %s, not %v", query, got, want)
 		}
 	}
 	if letters := s.deadLetters(); len(letters) > 0 {
 		s.Errorf("%d dead letters; the first: %s: %s", len(letters), letters[0].Stage, letters[0].Reason)
 	}
+	if wrong := paid(); wrong != "" {
+		s.Error(wrong)
+	}
+}
+
+// unfinished names the first task that GET /gettask does not call completed.
+func (s *stack) unfinished(codes []string) string {
+	s.Helper()
+	for _, code := range codes {
+		if t, err := s.Task(s.Context(), code); err != nil || t.Status != "completed" {
+			return fmt.Sprintf("task %s is %q, %v", code, t.Status, err)
+		}
+	}
+	return ""
 }

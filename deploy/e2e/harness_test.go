@@ -133,6 +133,7 @@ func (s *stack) tryStart(patience time.Duration) error {
 		return errors.Join(err, log.Close())
 	}
 	s.Server = server
+	s.Logf("ready after %v", server.Startup.Round(10*time.Millisecond))
 	return nil
 }
 
@@ -165,9 +166,11 @@ func (s *stack) stop() {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), graceTime)
 	defer cancel()
+	begin := time.Now()
 	if err := s.Stop(ctx); err != nil {
 		s.Errorf("stop: %v", err)
 	}
+	s.Logf("stopped after %v", time.Since(begin).Round(10*time.Millisecond))
 	s.Server = nil
 }
 
@@ -302,13 +305,16 @@ func (s *stack) sql(query string) (rows [][]string) {
 // eventually polls until ok gives "", and fails with what it gave last.
 func (s *stack) eventually(within time.Duration, what string, ok func() (missing string)) {
 	s.Helper()
-	deadline := time.Now().Add(within)
+	begin := time.Now()
 	for {
 		missing := ok()
 		if missing == "" {
+			if took := time.Since(begin); took > time.Second {
+				s.Logf("%s: after %v", what, took.Round(100*time.Millisecond))
+			}
 			return
 		}
-		if time.Now().After(deadline) {
+		if time.Since(begin) > within {
 			s.Fatalf("%s: not within %v: %s", what, within, missing)
 		}
 		time.Sleep(50 * time.Millisecond) // between two looks

@@ -41,7 +41,7 @@ func TestKilledAtRandomEveryTaskCompletesOnce(t *testing.T) {
 		if kill%4 == 3 {
 			s.killInStart(moment(1500 * time.Millisecond))
 		} else {
-			f.release(tasks / kills)
+			f.release(tasks/kills, time.Second)
 			time.Sleep(moment(1200 * time.Millisecond)) // the random moment itself
 			s.kill()
 		}
@@ -50,9 +50,9 @@ func TestKilledAtRandomEveryTaskCompletesOnce(t *testing.T) {
 			f.server.Store(s.Client)
 		}
 	}
-	f.release(tasks - f.next)
+	f.release(tasks-f.next, time.Second)
 	codes := f.finish(t)
-	t.Logf("all taken after %d kills", kills)
+	t.Logf("all taken after %d kills; %d submissions were repeated", kills, f.cut.Load())
 	s.audit(slices.Collect(maps.Values(codes)), tasks/10, 2*time.Minute)
 
 	for n, code := range codes {
@@ -87,7 +87,7 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	f := newFlow(ctx, s.Client, 4, true)
-	f.release(200)
+	f.release(200, 2*time.Second)
 	s.eventually(20*time.Second, "the flow runs", func() string {
 		if f.taken() < 50 {
 			return "fewer than 50 tasks are taken"

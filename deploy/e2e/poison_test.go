@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -56,7 +58,7 @@ func TestPoisonEndsInItsCodeAndOthersFlow(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	f := newFlow(ctx, s.Client, 2, true)
-	f.release(60)
+	f.release(60, 3*time.Second)
 
 	bad := poisons(t)
 	for _, p := range bad {
@@ -104,16 +106,17 @@ func TestPoisonEndsInItsCodeAndOthersFlow(t *testing.T) {
 // leftovers names the files of uploads and jobs that are still there.
 func (s *stack) leftovers() string {
 	var found []string
-	for _, dir := range []string{"tmp", "uploads"} {
-		entries, err := filepath.Glob(filepath.Join(s.data, dir, "*"))
-		if err != nil {
-			s.Fatal(err)
+	err := filepath.WalkDir(s.data, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the engines' files come and go
 		}
-		for _, path := range entries {
-			if info, err := os.Stat(path); err == nil && !info.IsDir() {
-				found = append(found, path)
-			}
+		if err == nil && (strings.HasPrefix(entry.Name(), "upload-") || strings.HasPrefix(entry.Name(), "job-")) {
+			found = append(found, path)
 		}
+		return err
+	})
+	if err != nil {
+		s.Fatal(err)
 	}
 	return strings.Join(found, ", ")
 }
@@ -188,7 +191,7 @@ func TestGarbageOnTheLogGoesToTheDeadLetters(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	f := newFlow(ctx, s.Client, 2, false)
-	f.release(40)
+	f.release(40, 0)
 	f.finish(t)
 	s.completed(40, time.Minute)
 	s.eventually(30*time.Second, "every consumer at the end of the log", s.lagging)

@@ -66,7 +66,8 @@ func TestAnotherTenantsIDsAnswerAsIfMissing(t *testing.T) {
 	theirs := s.chatAs(other)
 	id := fmt.Sprint(int64(s.get("/gettask?task_code=" + code)["id"].(float64)))
 
-	const nobodys, nobodysID, nobodysDirectory = "00000000-0000-7000-8000-000000000000", "999999", "999"
+	// As long as the others', because answers may repeat them.
+	const nobodys, nobodysID, nobodysDirectory = "00000000-0000-7000-8000-000000000000", "9", "72"
 	filter := func(name, value string) string { return "?" + url.Values{name: {value}}.Encode() }
 	for _, c := range []struct{ method, path, mine, missing string }{
 		{"GET", "/gettask?task_code=%s", code, nobodys},
@@ -125,7 +126,8 @@ func (s *stack) sameForStrangers(as *client.Client, method, path, theirs, nobody
 		for _, name := range names {
 			lines = append(lines, fmt.Sprint(name, a.header[name]))
 		}
-		return strings.ReplaceAll(fmt.Sprintf("HTTP %d\n%s\n%s", a.status, strings.Join(lines, "\n"), a.body), id, "ID")
+		body := strings.ReplaceAll(string(a.body), id, "ID")
+		return fmt.Sprintf("HTTP %d\n%s\n%s", a.status, strings.Join(lines, "\n"), body)
 	}
 	if a, b := ask(theirs), ask(nobodys); a != b {
 		s.Errorf("%s %s tells another's from missing:\n%s\n\n%s", method, path, a, b)
