@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -24,9 +25,6 @@ const (
 	probeTime   = 20 * time.Second // wall and CPU
 	probeMemory = 2 << 30          // bytes of address space
 	probeOutput = 256 << 10        // bytes
-
-	minRate, maxRate = 4000, 384_000 // Hz
-	maxChannels      = 8
 )
 
 // containers maps ffmpeg's names of what schemas.AudioFormats lets in to media
@@ -40,7 +38,7 @@ var containers = map[string]string{
 // read it means that it is broken (4026), else that it is something else (4025).
 func magic(head []byte) bool {
 	has := func(at int, s string) bool { return len(head) >= at+len(s) && string(head[at:at+len(s)]) == s }
-	return has(0, "RIFF") || has(0, "RF64") || has(0, "ID3") || has(0, "OggS") || has(0, "fLaC") || has(4, "ftyp") ||
+	return has(0, "RIFF") || has(0, "RIFX") || has(0, "RF64") || has(0, "BW64") || has(0, "ID3") || has(0, "OggS") || has(0, "fLaC") || has(4, "ftyp") ||
 		has(0, "\x1a\x45\xdf\xa3") || has(0, "#!AMR") || len(head) > 1 && head[0] == 0xFF && head[1]&0xE0 == 0xE0
 }
 
@@ -65,6 +63,9 @@ type probed struct {
 func (u *Upload) Probe(ctx context.Context) error {
 	head, err := headOf(u.Path)
 	if err != nil {
+		return err
+	}
+	if err := schemas.CheckWAV(head); err != nil {
 		return err
 	}
 	known := magic(head)
@@ -92,12 +93,11 @@ func headOf(path string) ([]byte, error) {
 		return nil, fmt.Errorf("open the received file: %w", err)
 	}
 	defer f.Close()
-	head := make([]byte, 16)
-	n, err := f.Read(head)
-	if err != nil && n == 0 {
+	head, err := io.ReadAll(io.LimitReader(f, schemas.WAVHeaderBytes))
+	if err != nil {
 		return nil, fmt.Errorf("read the received file: %w", err)
 	}
-	return head[:n], nil
+	return head, nil
 }
 
 // judge checks what ffprobe found. The first audio stream is the one that will
@@ -112,11 +112,11 @@ func (u *Upload) judge(ctx context.Context, p probed) error {
 			continue
 		}
 		rate, err := strconv.Atoi(s.Rate)
-		if err != nil || rate < minRate || rate > maxRate {
-			return schemas.Fail(schemas.CodeBadFormat, "sample rate of %s Hz, %d to %d are taken", CleanLine(s.Rate, 16), minRate, maxRate)
+		if err != nil || rate < schemas.MinSampleRate || rate > schemas.MaxSampleRate {
+			return schemas.Fail(schemas.CodeBadFormat, "sample rate of %s Hz, %d to %d are taken", CleanLine(s.Rate, 16), schemas.MinSampleRate, schemas.MaxSampleRate)
 		}
-		if s.Channels < 1 || s.Channels > maxChannels {
-			return schemas.Fail(schemas.CodeBadFormat, "%d channels, 1 to %d are taken", s.Channels, maxChannels)
+		if s.Channels < 1 || s.Channels > schemas.MaxChannels {
+			return schemas.Fail(schemas.CodeBadFormat, "%d channels, 1 to %d are taken", s.Channels, schemas.MaxChannels)
 		}
 		u.Channels = s.Channels
 		if u.Seconds = seconds(s.Duration); u.Seconds == 0 {

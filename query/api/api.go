@@ -77,6 +77,7 @@ type API struct {
 	slots   chan struct{} // uploads at once
 	large   chan struct{} // bodies above smallBody at once
 
+	grace  time.Duration
 	base   context.Context // ends when the API has stopped serving
 	cancel context.CancelFunc
 	server *fasthttp.Server
@@ -99,6 +100,7 @@ func New(cfg Config, deps Deps) *API {
 		hashing: make(chan struct{}, hashesAtOnce),
 		slots:   make(chan struct{}, cfg.MaxUploads),
 		large:   make(chan struct{}, largeAtOnce),
+		grace:   grace,
 	}
 	a.base, a.cancel = context.WithCancel(context.Background())
 	a.main = a.mainApp().Handler()
@@ -107,8 +109,12 @@ func New(cfg Config, deps Deps) *API {
 	return a
 }
 
-// grace is how long running requests may take after Serve was told to end.
-const grace = 10 * time.Second
+// Running requests may take grace after Serve was told to end; then they are
+// cut, which takes cutting at most.
+const (
+	grace   = 10 * time.Second
+	cutting = 5 * time.Second
+)
 
 // Serve answers on ln until ctx ends, then lets running requests finish within
 // ten seconds, cuts the rest and returns nil. It closes ln. An API serves once.
@@ -124,11 +130,11 @@ func (a *API) Serve(ctx context.Context, ln net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.Background(), grace)
+	stop, cancel := context.WithTimeout(context.Background(), a.grace)
 	defer cancel()
 	err := a.server.ShutdownWithContext(stop)
 	a.cancel()
-	a.conns.closeAll()
+	a.conns.closeAll(cutting)
 	if errors.Is(err, context.DeadlineExceeded) {
 		a.Log.Warn("requests were cut off at shutdown")
 		err = nil

@@ -94,8 +94,13 @@ func (b *body) all(limit int) ([]byte, error) {
 	if b.length > limit {
 		return nil, tooLarge
 	}
-	// A declared length is not believed with memory before it has arrived.
-	data := make([]byte, 0, max(512, min(b.length, 32<<10)+1))
+	// A stranger's declared length is not believed with memory before it has
+	// arrived; who may send more than smallBody is known.
+	size := min(b.length, 32<<10)
+	if limit > smallBody {
+		size = b.length
+	}
+	data := make([]byte, 0, max(512, size+1))
 	for {
 		n, err := b.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
@@ -120,12 +125,20 @@ type connections struct {
 
 func (s *connections) listen(ln net.Listener) net.Listener { return listener{ln, s} }
 
-func (s *connections) closeAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.open {
-		c.linger.Store(false)
-		_ = c.Conn.Close() // the request on it is being cut off; there is nobody to tell
+// closeAll cuts every connection and waits until their handlers have noticed,
+// so that nobody uses the stores any more; not longer than atMost.
+func (s *connections) closeAll(atMost time.Duration) {
+	for begin := time.Now(); time.Since(begin) < atMost; time.Sleep(5 * time.Millisecond) {
+		s.mu.Lock()
+		n := len(s.open)
+		for c := range s.open {
+			c.linger.Store(false)
+			_ = c.Conn.Close() // the request on it is being cut off; there is nobody to tell
+		}
+		s.mu.Unlock()
+		if n == 0 {
+			return
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/redis/go-redis/v9"
 	"github.com/valyala/fasthttp"
 
 	"earshot/schemas"
@@ -84,7 +85,7 @@ func codedError(err error) *schemas.Error {
 	case errors.As(err, &routing) && routing.Code < 500:
 		return codedError(unknownPath(routing.Code))
 	case errors.Is(err, state.ErrNotReady), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
-		errors.As(err, &network), errors.Is(err, io.EOF): // an engine that is away, starting or too slow
+		errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, redis.ErrPoolTimeout): // an engine that is away, starting or too slow
 		return schemas.Because(schemas.CodeUnavailable, err, "")
 	}
 	return schemas.Because(schemas.CodeInternal, err, "")

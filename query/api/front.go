@@ -235,11 +235,11 @@ func (a *API) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &network) && network.Timeout():
 		status, detail = fasthttp.StatusRequestTimeout, "the request did not arrive in time"
 	}
-	ctx.Request.Reset() // half parsed: nothing of it may be believed
+	a.Log.Debug("unreadable request", "peer", ctx.RemoteIP(), "error", err) // clients break connections all day
+	ctx.Request.Reset()                                                     // half parsed: nothing of it may be believed
 	ctx.Response.Reset()
-	c := a.open(ctx)
+	a.open(ctx)
 	a.fail(ctx, &statusError{status: status, err: schemas.Fail(schemas.CodeInvalid, "%s", detail)})
-	a.finish(ctx, c)
 	a.cut(ctx)
 }
 
@@ -258,5 +258,5 @@ func requestID(ctx *fasthttp.RequestCtx) string {
 // quiet takes what fasthttp says about broken connections.
 type quiet struct{ log *slog.Logger }
 
-// Printf logs at debug level: clients break connections all day.
+// Printf logs at debug level.
 func (q quiet) Printf(format string, args ...any) { q.log.Debug(fmt.Sprintf(format, args...)) }

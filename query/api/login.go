@@ -66,7 +66,7 @@ func (a *API) login(c *fiber.Ctx) error {
 	if b, err := hex.DecodeString(hash); err != nil || len(b) != 32 {
 		return schemas.Fail(schemas.CodeInvalid, "password_hash must be the SHA-256 of the password, 64 hexadecimal digits")
 	}
-	user, err := a.verify(c.UserContext(), email, hash, c.IP())
+	user, err := a.verify(c.UserContext(), email, hash, network(c.IP()))
 	if err != nil {
 		return err
 	}

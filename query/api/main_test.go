@@ -62,9 +62,12 @@ func run(m *testing.M) int {
 		return complain(err)
 	}
 	// fasthttp keeps one goroutine that updates the Date header, for ever, and
-	// one a server that looks every ten seconds whether it may end.
+	// a server (and a client, in benchmarks) some that look every ten seconds
+	// whether they may end.
 	sleepers := []goleak.Option{goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")}
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*TCPDialer).tcpAddrsClean")}
 	if err := goleak.Find(sleepers...); err != nil {
 		return complain(err)
 	}
@@ -201,13 +204,13 @@ type tenant struct {
 
 var tenants atomic.Int64
 
-func newTenant(t *testing.T) tenant {
+func newTenant(t testing.TB) tenant {
 	t.Helper()
 	plan := schemas.Plans["enterprise"].Subscribe(time.Now().Add(-time.Hour))
 	return newTenantWith(t, &plan)
 }
 
-func newTenantWith(t *testing.T, plan *schemas.Subscription) tenant {
+func newTenantWith(t testing.TB, plan *schemas.Subscription) tenant {
 	t.Helper()
 	n := tenants.Add(1)
 	x := tenant{org: fmt.Sprintf("org_%d", n), email: fmt.Sprintf("user%d@example.com", n)}
@@ -224,7 +227,7 @@ func newTenantWith(t *testing.T, plan *schemas.Subscription) tenant {
 	return x
 }
 
-func put(t *testing.T, org, kind, id string, version int64, value any) {
+func put(t testing.TB, org, kind, id string, version int64, value any) {
 	t.Helper()
 	data, err := json.Marshal(value)
 	if err != nil {
@@ -263,7 +266,7 @@ func (r reply) at(path ...any) any {
 }
 
 // want checks status and error code.
-func (r reply) want(t *testing.T, status int, code schemas.Code) {
+func (r reply) want(t testing.TB, status int, code schemas.Code) {
 	t.Helper()
 	if r.status != status || r.at("error_code") != float64(code) {
 		t.Errorf("got %d %s, want %d with error_code %d", r.status, r.raw, status, code)
@@ -271,7 +274,7 @@ func (r reply) want(t *testing.T, status int, code schemas.Code) {
 }
 
 // send makes a request; headers are name, value, ...
-func (s *service) send(t *testing.T, method, path, token string, body io.Reader, headers ...string) reply {
+func (s *service) send(t testing.TB, method, path, token string, body io.Reader, headers ...string) reply {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, body)
 	if err != nil {
@@ -299,13 +302,13 @@ func (s *service) send(t *testing.T, method, path, token string, body io.Reader,
 	return r
 }
 
-func (s *service) get(t *testing.T, path, token string, headers ...string) reply {
+func (s *service) get(t testing.TB, path, token string, headers ...string) reply {
 	t.Helper()
 	return s.send(t, http.MethodGet, path, token, nil, headers...)
 }
 
 // post sends JSON: a string as it is, anything else marshalled.
-func (s *service) post(t *testing.T, path, token string, body any, headers ...string) reply {
+func (s *service) post(t testing.TB, path, token string, body any, headers ...string) reply {
 	t.Helper()
 	data, ok := body.(string)
 	if !ok {

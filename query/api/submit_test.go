@@ -13,11 +13,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"earshot/ingest"
+	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/sinks/state"
 )
 
 // part is a field of a form, or its file.
@@ -314,6 +318,28 @@ func TestEnginesDown(t *testing.T) {
 	if n := s.files(t); n != 0 {
 		t.Errorf("%d files are left", n)
 	}
+
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	defer rdb.Close()
+	noRedis := the.deps
+	noRedis.Store = state.New(rdb, state.Config{})
+	s = serve(t, noRedis, nil)
+	s.get(t, "/user/tariff", x.token).want(t, http.StatusServiceUnavailable, schemas.CodeUnavailable)
+	s.post(t, "/auth/login", "", credentials(x.email, password)).want(t, http.StatusServiceUnavailable, schemas.CodeUnavailable)
+	if r := s.get(t, "/readyz", ""); r.status != 503 || r.at("engines", "state") != "down" {
+		t.Error(r.raw)
+	}
+
+	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{"127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	noClickHouse := the.deps
+	noClickHouse.Reader = read.New(conn)
+	s = serve(t, noClickHouse, nil)
+	s.get(t, "/tasks/filter", x.token).want(t, http.StatusServiceUnavailable, schemas.CodeDatabase)
+	s.post(t, "/auth/login", "", credentials(x.email, password)).has(t, "last_tasks", []any{}) // submitting needs a token, not ClickHouse
 
 	deps.DiskFree = func() error { return fmt.Errorf("the disk is nearly full: 3 MiB") }
 	full := serve(t, deps, nil)

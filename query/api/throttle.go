@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -37,6 +38,20 @@ func newThrottle(limit int, window time.Duration) *throttle {
 		panic(err) // only a size below 1 is an error
 	}
 	return &throttle{limit: limit, window: window, now: time.Now, failed: failed}
+}
+
+// network is the address that failures count for: of IPv6 the /64, which is
+// what one customer of a provider has.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Unmap().Is4() {
+		return address
+	}
+	prefix, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.String()
 }
 
 // attempt counts a try before it is checked, so that many at once do not get

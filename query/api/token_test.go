@@ -203,6 +203,14 @@ func TestLoginIsLockedAfterFailures(t *testing.T) {
 	}
 }
 
+func TestFailuresCountForANetwork(t *testing.T) {
+	for in, want := range map[string]string{"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64", "::ffff:192.0.2.7": "::ffff:192.0.2.7", "": "", "x": "x"} {
+		if got := network(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestThrottleWindowEnds(t *testing.T) {
 	th := newThrottle(2, time.Minute)
 	now := time.Now()

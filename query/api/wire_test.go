@@ -373,3 +373,22 @@ func TestServeEndsWithOpenConnections(t *testing.T) {
 		t.Error("the port is still open")
 	}
 }
+
+func TestServeEndsInSpiteOfAnUpload(t *testing.T) {
+	x := newTenant(t)
+	s, err := start(the.deps, t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.api.grace = 100 * time.Millisecond
+	silent := s.dial(t)
+	write(t, silent, uploadHead(x, "Content-Length: 100000\r\n")+formHead+string(wave(2, 8000, 1)))
+	eventually(t, "the upload begins", func() bool { return s.files(t) == 1 })
+	begin := time.Now()
+	if err := s.stop(); err != nil || time.Since(begin) > 5*time.Second {
+		t.Errorf("it took %v, %v", time.Since(begin), err)
+	}
+	if n := s.files(t); n != 0 {
+		t.Errorf("%d files are left", n)
+	}
+}
