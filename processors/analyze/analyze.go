@@ -116,13 +116,12 @@ func (r *report) scan() {
 func (r *report) silence() {
 	p := r.p
 	r.a.NoSpeech = true
-	r.a.Summary, r.a.Dynamics, r.a.NextAction = p.NoSpeech, p.None.Dynamics, p.Next.Nothing
+	r.a.Summary, r.a.Dynamics, r.a.NextAction = p.NoSpeech, p.None.Dynamics, capital(p.Next.Nothing)
 	r.a.Sentiment, r.a.Tone, r.a.Resolution, r.a.Priority = "neutral", "neutral", "unknown", "low"
 	r.a.FunnelStage = "none"
 	r.a.RiskSignals, r.a.SalesSignals = []string{"none"}, []string{"none"}
 	r.a.Intent, r.a.Reason, r.a.Product = p.None.Intent, p.None.Reason, p.None.Product
 	r.a.RootCause, r.a.Driver, r.a.Obstacles = p.None.Cause, p.None.Driver, p.None.Obstacles
-	r.a.Checklist = r.answers()
 }
 
 // judge fills everything; the order matters, later judgements use earlier ones.

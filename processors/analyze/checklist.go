@@ -79,7 +79,7 @@ func (r *report) checkFor(text string) int {
 	r.s.split.split(text, func(sn *sentence) {
 		r.s.match.run(sn.tokens)
 		for _, f := range r.s.match.founds {
-			if f.cue&endUnless == 0 && r.rs.cues[f.cue].kind == kKeyword {
+			if f.cue&endFlags == 0 && r.rs.cues[f.cue].kind == kKeyword {
 				counts[r.rs.cues[f.cue].index] += int(f.to - f.from)
 			}
 		}

@@ -78,6 +78,7 @@ type cueInfo struct {
 	who       role
 	negatable bool
 	asked     bool
+	joined    bool // needs one of its with phrases
 	weight    float32
 }
 
@@ -98,17 +99,17 @@ const (
 // ruleset is the compiled rules of one language; read only.
 type ruleset struct {
 	rulesFile
-	lang            string
-	vocab           *vocabulary
-	trie            *trie
-	cues            []cueInfo
-	base            [kinds + 1]int32 // ids of a kind are base[kind] to base[kind+1]
-	lex             []float32        // weights of lexicon entries
-	marks           []markInfo       // by index within kMark
-	stop            map[string]bool  // stems without content
-	stops, trailing []string         // stems that end a told clause, and that may not be its last
-	pronouns        map[string]string
-	paths           map[string]string
+	lang                   string
+	vocab                  *vocabulary
+	trie                   *trie
+	cues                   []cueInfo
+	base                   [kinds + 1]int32 // ids of a kind are base[kind] to base[kind+1]
+	lex                    []float32        // weights of lexicon entries
+	marks                  []markInfo       // by index within kMark
+	stop                   map[string]bool  // stems without content
+	stops, leads, trailing []string         // stems that end a told clause, and that may not be its last
+	pronouns               map[string]string
+	paths                  map[string]string
 }
 
 type markInfo struct {
@@ -166,6 +167,7 @@ func (c *compiler) cues() {
 		}
 	}
 	rs.trailing, rs.stops = stemsOf(rs.Conduct.Trailing), stemsOf(rs.Conduct.Stops)
+	rs.leads = stemsOf(rs.Conduct.Leads)
 	for _, p := range rs.Conduct.Pronouns {
 		rs.pronouns[foldAll(p.From)] = p.To
 	}
@@ -272,7 +274,7 @@ func (c *compiler) marks() {
 }
 
 func (c *compiler) insert(k kind, index int, q *Cue, weight float32) {
-	info := cueInfo{kind: k, index: int32(index), who: traits[k].who, negatable: traits[k].negatable, asked: traits[k].asked, weight: weight}
+	info := cueInfo{kind: k, index: int32(index), who: traits[k].who, negatable: traits[k].negatable || q.Denied, joined: len(q.With) > 0, asked: traits[k].asked, weight: weight}
 	if weight == 0 {
 		info.weight = 1
 	}
@@ -289,13 +291,14 @@ func (c *compiler) insert(k kind, index int, q *Cue, weight float32) {
 	}
 	id := int32(len(c.rs.cues))
 	c.rs.cues = append(c.rs.cues, info)
-	c.ends(q.Any, id)
-	c.ends(q.Unless, id|endUnless)
+	c.ends(q.Any, id, q.Exact)
+	c.ends(q.Unless, id|endUnless, q.Exact)
+	c.ends(q.With, id|endWith, q.Exact)
 }
 
-func (c *compiler) ends(any []Phrase, id int32) {
+func (c *compiler) ends(any []Phrase, id int32, exact bool) {
 	for _, p := range any {
-		seqs, err := c.rs.vocab.expand(p)
+		seqs, err := c.rs.vocab.expand(p, exact)
 		if err != nil {
 			c.fail(p.Line, "%v", err)
 			continue
@@ -316,7 +319,7 @@ func (c *compiler) lexicon() {
 			if w.Weight == 0 || w.Weight < -4 || w.Weight > 4 {
 				c.fail(p.Line, "weight %v of %q; it can be -4 to 4 and not 0", w.Weight, p.Text)
 			}
-			seqs, err := c.rs.vocab.expand(p)
+			seqs, err := c.rs.vocab.expand(p, false)
 			if err != nil {
 				c.fail(p.Line, "%v", err)
 				continue

@@ -10,21 +10,34 @@ const restTokens = 14
 
 // deed adds what the operator did or promised, with the rest of the clause
 // when the rule asks for it: "I'll send | you the link by e-mail".
-func (s *scanner) deed(list []deed, sn *sentence, f found, at ref, withRest bool) []deed {
+func (s *scanner) deed(list []deed, sn *sentence, f found, at ref, act *Act) []deed {
 	if len(list) >= deedsMax {
 		return list
 	}
 	d := deed{cue: f.cue, at: at}
-	if withRest {
-		d.rest = s.rest(sn, int(f.to))
+	if act.Rest {
+		d.rest = s.rest(sn, f)
+		if d.rest == "" && !act.Open {
+			return list // "I will send.": what, nobody knows
+		}
+		if lead := s.lead(sn, int(f.from)); lead != "" {
+			d.rest = strings.TrimSpace(d.rest + " (" + lead + ")")
+		}
 	}
 	return append(list, d)
 }
 
-// rest is the clause from token i on, with pronouns told for a third reader.
-func (s *scanner) rest(sn *sentence, i int) string {
-	end := i
-	for end < len(sn.tokens) && end-i < restTokens {
+// rest is the clause after a cue, up to the next of its kind, with pronouns
+// told for a third reader.
+func (s *scanner) rest(sn *sentence, f found) string {
+	i := int(f.to)
+	end, most := i, min(len(sn.tokens), i+restTokens)
+	for _, other := range s.match.founds {
+		if other.from >= f.to && s.telling(other.cue) {
+			most = min(most, int(other.from))
+		}
+	}
+	for end < most {
 		t := &sn.tokens[end]
 		// "30 March, between 9 and 12" goes on after its comma, "the link, please check" does not.
 		if end > i && t.pause && !t.number || isOne(s.rs.stops, t) {
@@ -51,6 +64,44 @@ func (s *scanner) rest(sn *sentence, i int) string {
 		at += to
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// leadTokens is the longest beginning of a clause that is told in brackets.
+const leadTokens = 4
+
+// lead is what stands before a promise in its clause: the object of "the
+// invoice I will send today", the time of "tomorrow at five we'll call".
+func (s *scanner) lead(sn *sentence, i int) string {
+	if i > 0 && !sn.tokens[i].pause && isOne(s.rs.stops, &sn.tokens[i-1]) {
+		i-- // I, we
+	}
+	from, content := i, false
+	for from > 0 && !sn.tokens[from].pause {
+		from--
+		t := &sn.tokens[from]
+		content = content || !s.rs.stop[t.word.stem]
+		if i-from > leadTokens || isOne(s.rs.stops, t) || isOne(s.rs.leads, t) || isOne(s.rs.trailing, t) && from == i-1 {
+			return ""
+		}
+	}
+	if !content {
+		return ""
+	}
+	return lowerFirst(s.text[sn.tokens[from].start:sn.tokens[i-1].end])
+}
+
+// telling says whether a cue begins a clause of its own.
+func (s *scanner) telling(cue int32) bool {
+	if cue&endFlags != 0 {
+		return false
+	}
+	switch info := &s.rs.cues[cue]; info.kind {
+	case kAct:
+		return s.rs.Conduct.Acts[info.index].Rest
+	case kCommitment:
+		return true
+	}
+	return false
 }
 
 // between keeps what joins two words in the text: "wi-fi", "№ 5", "$20".
@@ -105,8 +156,8 @@ func (s *scanner) thirdPerson(tokens []token) (int, string) {
 
 // tell is a deed as a phrase: verb and rest.
 func tell(verb, rest string) string {
-	if rest == "" {
-		return verb
+	if rest == "" || rest[0] == ',' {
+		return verb + rest
 	}
 	return verb + " " + rest
 }

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"earshot/schemas"
@@ -20,10 +21,15 @@ func (r *report) cite(judgement string, at ref) {
 		return
 	}
 	u := &r.a.Utterances[at.turn]
-	r.a.Evidence = append(r.a.Evidence, schemas.Evidence{
-		Judgement: judgement, Turn: u.Turn, Speaker: u.Speaker, Quote: quote(u.Text, at), Start: u.Start,
-	})
+	e := schemas.Evidence{Judgement: judgement, Turn: u.Turn, Speaker: u.Speaker, Quote: quote(u.Text, at), Start: u.Start}
+	if !slices.Contains(r.a.Evidence[max(0, len(r.a.Evidence)-lookBack):], e) {
+		r.a.Evidence = append(r.a.Evidence, e)
+	}
 }
+
+// One sentence often proves a judgement twice; it is quoted once. Repeats
+// follow each other closely.
+const lookBack = 8
 
 func quote(text string, at ref) string {
 	from, to := int(at.sentFrom), int(at.sentTo)

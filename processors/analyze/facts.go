@@ -28,6 +28,9 @@ func (s *scanner) findFacts(sn *sentence) {
 
 func (s *scanner) number(sn *sentence, i int) {
 	t := &sn.tokens[i]
+	if i > 0 && sn.tokens[i-1].number && !t.pause && t.end-t.start == 3 {
+		return // the end of "12 500"
+	}
 	if from, ok := s.currencyBefore(sn, i); ok {
 		s.fact("amount", "", s.text[from:t.end], sn, i, i+1)
 		return
@@ -35,9 +38,6 @@ func (s *scanner) number(sn *sentence, i int) {
 	j := i + 1
 	for j < len(sn.tokens) && sn.tokens[j].number && !sn.tokens[j].pause && len(s.text[sn.tokens[j].start:sn.tokens[j].end]) == 3 {
 		j++ // "12 500 руб"
-	}
-	if i > 0 && sn.tokens[i-1].number && j > i+1 {
-		return
 	}
 	if end := signAfter(s.text, sn.tokens[j-1].end); end > 0 {
 		s.fact("amount", "", s.text[t.start:end], sn, i, j)
@@ -56,6 +56,9 @@ func (s *scanner) number(sn *sentence, i int) {
 		return
 	}
 	if looksLikeDate(s.text[t.start:t.end]) {
+		if birthday(s.text[t.start:t.end]) {
+			return
+		}
 		s.fact("date", "", s.text[t.start:t.end], sn, i, i+1)
 		return
 	}
@@ -70,7 +73,7 @@ func (s *scanner) labelled(sn *sentence, i int) {
 		return
 	}
 	for _, f := range s.match.founds {
-		if f.cue&endUnless != 0 || s.rs.cues[f.cue].kind != kLabel || int(f.to) > i || int(f.to) < i-3 {
+		if f.cue&endFlags != 0 || s.rs.cues[f.cue].kind != kLabel || int(f.to) > i || int(f.to) < i-3 {
 			continue
 		}
 		blocked := false
@@ -167,6 +170,19 @@ func looksLikeDate(s string) bool {
 	}
 	return false
 }
+
+// birthday is a date before oldestYear: whatever a call is about is younger,
+// and a date of birth is nobody's business in a summary.
+func birthday(s string) bool {
+	for _, p := range strings.FieldsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
+		if len(p) == 4 && p < oldestYear {
+			return true
+		}
+	}
+	return false
+}
+
+const oldestYear = "2015"
 
 // fill writes facts into a template: "asked where order[ {order}] is". A part
 // in square brackets stands only when its fact is known.

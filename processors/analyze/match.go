@@ -19,8 +19,13 @@ type node struct {
 
 type edge struct{ sym, to int32 }
 
-// Cue ids in node.ends carry endUnless when the phrase takes a match away.
-const endUnless = int32(1) << 30
+// Cue ids in node.ends carry endUnless when the phrase takes a match away, and
+// endWith when a match needs it.
+const (
+	endUnless = int32(1) << 30
+	endWith   = int32(1) << 29
+	endFlags  = endUnless | endWith
+)
 
 func newTrie() *trie { return &trie{nodes: make([]node, 1)} }
 

@@ -126,32 +126,32 @@ func (r *report) prioritise() {
 }
 
 // funnel is the furthest stage of the list that was reached. Without a sales
-// signal there is no funnel: asking "how much do I owe" is no negotiation.
+// signal there is no funnel: asking "how much do I owe" is no negotiation. A
+// customer about to leave is only in the stage of retention.
 func (r *report) funnel() {
 	r.a.FunnelStage = "none"
 	churn := slices.Contains(r.a.RiskSignals, "churn")
-	if r.a.SalesSignals[0] == "none" && !churn {
+	sales := slices.ContainsFunc(r.a.SalesSignals, func(s string) bool { return s != "none" && s != "competitor" })
+	if !sales && !churn {
 		return
+	}
+	stage, at := "", ref{}
+	for _, i := range r.hits(kSale) {
+		if sales && !churn && at.sentence == 0 {
+			stage, at = "awareness", r.hit(kSale, i).first
+		}
 	}
 	best := -1
 	for _, i := range r.hits(kFunnel) {
-		if key := r.rs.Signals.Funnel[i].Key.Text; (key == "retention") != churn && r.a.SalesSignals[0] == "none" {
-			continue
-		} else if key == "retention" && !churn {
-			continue
+		if retention := r.rs.Signals.Funnel[i].Key.Text == "retention"; retention == churn {
+			best = max(best, i)
 		}
-		best = max(best, i)
 	}
-	if best < 0 {
-		if !churn {
-			r.a.FunnelStage = "awareness"
-			for _, i := range r.hits(kSale) {
-				r.cite("funnel_stage", r.hit(kSale, i).first)
-				break
-			}
-		}
-		return
+	if best >= 0 {
+		stage, at = r.rs.Signals.Funnel[best].Key.Text, r.hit(kFunnel, best).first
 	}
-	r.a.FunnelStage = r.rs.Signals.Funnel[best].Key.Text
-	r.cite("funnel_stage", r.hit(kFunnel, best).first)
+	if stage != "" {
+		r.a.FunnelStage = stage
+		r.cite("funnel_stage", at)
+	}
 }

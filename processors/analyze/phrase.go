@@ -34,8 +34,8 @@ const (
 )
 
 // expand turns a phrase into the sequences of symbols that match it, adding
-// what it asks for to the vocabulary.
-func (v *vocabulary) expand(p Phrase) ([][]int32, error) {
+// what it asks for to the vocabulary. With exact, words mean just their form.
+func (v *vocabulary) expand(p Phrase, exact bool) ([][]int32, error) {
 	items, err := parsePhrase(p.Text)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (v *vocabulary) expand(p Phrase) ([][]int32, error) {
 				next = append(next, seq)
 			}
 			for _, alt := range it.alternatives {
-				tail, err := v.symbols(alt)
+				tail, err := v.symbols(alt, exact)
 				if err != nil {
 					return nil, err
 				}
@@ -104,7 +104,7 @@ func parsePhrase(text string) ([]item, error) {
 }
 
 // symbols are the symbols of the words of one alternative.
-func (v *vocabulary) symbols(words string) ([]int32, error) {
+func (v *vocabulary) symbols(words string, exact bool) ([]int32, error) {
 	var out []int32
 	for _, w := range strings.Fields(words) {
 		switch {
@@ -113,9 +113,16 @@ func (v *vocabulary) symbols(words string) ([]int32, error) {
 		case w == "<num>":
 			out = append(out, symNumber)
 		case strings.HasSuffix(w, "*"):
-			out = append(out, v.symbol(v.prefixes, foldAll(strings.TrimSuffix(w, "*"))))
-		case strings.HasPrefix(w, "="):
-			for _, part := range parts(w[1:]) {
+			ps := parts(strings.TrimSuffix(w, "*"))
+			for i, part := range ps {
+				if i < len(ps)-1 {
+					out = append(out, v.symbol(v.exact, part)) // "sim-кар*" is two words
+				} else {
+					out = append(out, v.symbol(v.prefixes, part))
+				}
+			}
+		case exact || strings.HasPrefix(w, "="):
+			for _, part := range parts(strings.TrimPrefix(w, "=")) {
 				out = append(out, v.symbol(v.exact, part))
 			}
 		default:

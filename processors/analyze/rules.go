@@ -20,12 +20,16 @@ import (
 var builtin embed.FS
 
 // Cue is what all rules share: when is it found? Any of the phrases in one
-// sentence of Who, and none of the Unless phrases in the same sentence.
+// sentence of Who, none of the Unless phrases in the same sentence, and one of
+// the With phrases if there are any.
 type Cue struct {
 	Key    Phrase   `yaml:"key"`
 	Who    string   `yaml:"who"` // customer, operator, any
 	Any    []Phrase `yaml:"any"`
 	Unless []Phrase `yaml:"unless"`
+	With   []Phrase `yaml:"with"`   // when given, one of these must be in the sentence as well
+	Denied bool     `yaml:"denied"` // "not" before it takes it away, also where the kind of rule does not say so
+	Exact  bool     `yaml:"exact"`  // words without a mark mean just their form, not their stem
 }
 
 // Named is a cue with the words that the analysis shows for it.
@@ -76,6 +80,7 @@ type Reason struct {
 	Actions  []string `yaml:"actions"` // when the case is not closed
 	Priority string   `yaml:"priority"`
 	Weight   float32  `yaml:"weight"`
+	General  bool     `yaml:"general"` // too general to be told second
 }
 
 // Risk is a risk signal; Cost is what it takes from CSAT.
@@ -109,6 +114,7 @@ type Conduct struct {
 	Commitments []Act     `yaml:"commitments"`
 	Pronouns    []Pronoun `yaml:"pronouns"`
 	Stops       []Phrase  `yaml:"stops"`    // words before which a told clause ends
+	Leads       []Phrase  `yaml:"leads"`    // words before a promise that are no part of it
 	Trailing    []Phrase  `yaml:"trailing"` // words that may not be its last
 	Manners     []Manner  `yaml:"manners"`
 	Roles       []Cue     `yaml:"roles"` // who speaks, when nobody says

@@ -57,6 +57,7 @@ type scanner struct {
 	touched  []int32
 	seen     []int32 // by cue: the sentence it was last counted in
 	barred   []int32 // by cue: the sentence where an unless phrase was found
+	joined   []int32 // by cue: the sentence where a with phrase was found
 	seq      int32
 	turn     int32
 	role     role
@@ -79,7 +80,7 @@ type scanner struct {
 
 func newScanner(rs *ruleset) *scanner {
 	s := &scanner{
-		rs: rs, hits: make([]hit, len(rs.cues)), seen: make([]int32, len(rs.cues)), barred: make([]int32, len(rs.cues)),
+		rs: rs, hits: make([]hit, len(rs.cues)), seen: make([]int32, len(rs.cues)), barred: make([]int32, len(rs.cues)), joined: make([]int32, len(rs.cues)),
 		match: matcher{t: rs.trie},
 	}
 	s.split.forms = &forms{v: rs.vocab, known: map[string][]word{}}
@@ -92,6 +93,7 @@ func (s *scanner) reset() {
 	}
 	clear(s.seen)
 	clear(s.barred)
+	clear(s.joined)
 	s.touched, s.moods = s.touched[:0], s.moods[:0]
 	s.acts, s.promises, s.facts = s.acts[:0], s.promises[:0], s.facts[:0]
 	s.seq, s.opTurns, s.cuTurns, s.words = 0, 0, 0, 0
@@ -137,7 +139,7 @@ func (s *scanner) roleOf(u *schemas.Utterance) role {
 	s.split.split(u.Text, func(sn *sentence) {
 		s.match.run(sn.tokens)
 		for _, f := range s.match.founds {
-			if f.cue&endUnless != 0 || s.rs.cues[f.cue].kind != kRole {
+			if f.cue&endFlags != 0 || s.rs.cues[f.cue].kind != kRole {
 				continue
 			}
 			if s.rs.Conduct.Roles[s.rs.cues[f.cue].index].Key.Text == "operator" {
@@ -160,13 +162,13 @@ func (s *scanner) sentence(sn *sentence) {
 	s.seq++
 	s.match.run(sn.tokens)
 	s.mark(sn)
-	s.words += int64(len(sn.tokens))
 	s.feel(sn)
 	if s.role == nobody {
 		return
 	}
+	s.words += int64(len(sn.tokens))
 	for _, f := range s.match.founds {
-		if f.cue&endUnless == 0 {
+		if f.cue&endFlags == 0 {
 			s.note(sn, f)
 		}
 	}
@@ -181,7 +183,11 @@ func (s *scanner) sentence(sn *sentence) {
 func (s *scanner) mark(sn *sentence) {
 	for _, f := range s.match.founds {
 		if f.cue&endUnless != 0 {
-			s.barred[f.cue&^endUnless] = s.seq
+			s.barred[f.cue&^endFlags] = s.seq
+			continue
+		}
+		if f.cue&endWith != 0 {
+			s.joined[f.cue&^endFlags] = s.seq
 			continue
 		}
 		var m mark
@@ -221,6 +227,7 @@ func (s *scanner) at(sn *sentence, from, to int) ref {
 func (s *scanner) note(sn *sentence, f found) {
 	info := &s.rs.cues[f.cue]
 	if info.kind >= kLabel || info.who&s.role == 0 || s.seen[f.cue] == s.seq || s.barred[f.cue] == s.seq ||
+		info.joined && s.joined[f.cue] != s.seq ||
 		sn.question && !info.asked || info.negatable && negated(sn.tokens, int(f.from), true) ||
 		!s.inPlace(info) {
 		return
@@ -237,9 +244,9 @@ func (s *scanner) note(sn *sentence, f found) {
 	h.score += s.weigh(info)
 	switch info.kind {
 	case kAct:
-		s.acts = s.deed(s.acts, sn, f, at, s.rs.Conduct.Acts[info.index].Rest)
+		s.acts = s.deed(s.acts, sn, f, at, &s.rs.Conduct.Acts[info.index])
 	case kCommitment:
-		s.promises = s.deed(s.promises, sn, f, at, s.rs.Conduct.Commitments[info.index].Rest)
+		s.promises = s.deed(s.promises, sn, f, at, &s.rs.Conduct.Commitments[info.index])
 	case kEmotion:
 		s.emotion, s.peakAt = info.index, at
 	}

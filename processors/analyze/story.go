@@ -14,6 +14,7 @@ const (
 	topicShare  = 0.35 // of the first topic's score; below it a topic was only touched upon
 	storiesMax  = 2
 	storyScore  = 1.0
+	storyShare  = 0.4 // of the first case's score, for the second to be told
 	actsTold    = 3
 	promisesMax = 2
 	productsMax = 3
@@ -149,7 +150,8 @@ func (r *report) plans() {
 		first := r.firstOpen()
 		next, nextAt = put(r.p.Next.Operator, promises[first]), at[first]
 	}
-	if r.a.Resolution != "resolved" && len(r.reasons) > 0 {
+	onTrack := r.a.Resolution == "resolved" || len(promises) > 0 && r.a.Sentiment != "negative"
+	if !onTrack && len(r.reasons) > 0 {
 		c := &r.rs.Reasons[r.reasons[0]]
 		for _, text := range c.Actions {
 			r.action(capital(text), r.hit(kReason, r.reasons[0]).first)
@@ -158,7 +160,7 @@ func (r *report) plans() {
 			next, nextAt = put(r.p.Next.Operator, c.Actions[0]), r.hit(kReason, r.reasons[0]).first
 		}
 	}
-	if slices.Contains(r.a.RiskSignals, "churn") {
+	if r.a.Sentiment != "positive" && slices.Contains(r.a.RiskSignals, "churn") {
 		churn := ref{}
 		for _, i := range r.hits(kRisk) {
 			if r.rs.Signals.Risks[i].Key.Text == "churn" {
@@ -233,26 +235,28 @@ func (r *report) opening() string {
 	var stories, topics []string
 	for _, i := range r.reasons {
 		c := &r.rs.Reasons[i]
-		if len(stories) > 0 && (r.hit(kReason, i).score < storyScore || slices.Contains(topics, c.Topic)) || len(stories) == storiesMax {
+		least := max(storyScore, storyShare*r.hit(kReason, r.reasons[0]).score)
+		if len(stories) > 0 && (c.General || r.hit(kReason, i).score < least || slices.Contains(topics, c.Topic)) || len(stories) == storiesMax {
 			continue
 		}
 		stories, topics = append(stories, r.s.fill(c.Story)), append(topics, c.Topic)
 	}
 	if len(stories) > 0 {
-		return put(r.p.Story, r.p.list(stories))
+		return put(r.p.Story, r.p.list(sameVerb(stories)))
 	}
-	if names := r.topicNames(2); len(names) > 0 {
-		return put(r.p.Story, put(r.p.About, r.p.list(lowered(names))))
+	if names := r.topicNames(1); len(names) > 0 {
+		return put(r.p.Story, put(r.p.About, strings.ToLower(names[0])))
 	}
 	return r.p.NoRequest
 }
 
-func lowered(names []string) []string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = strings.ToLower(n)
+// sameVerb says a verb once: "asked about the price and for a discount".
+func sameVerb(stories []string) []string {
+	if len(stories) == 2 {
+		verb, _, _ := strings.Cut(stories[0], " ")
+		stories[1] = strings.TrimPrefix(stories[1], verb+" ")
 	}
-	return out
+	return stories
 }
 
 func (r *report) conduct() string {
