@@ -122,7 +122,7 @@ func open(dir string) (stop func() error, err error) {
 	the.service, err = start(the.deps, dir+"/uploads", nil)
 	return func() error {
 		http.DefaultClient.CloseIdleConnections()
-		err := the.service.stop()
+		err := the.stop()
 		producer.Close()
 		cancel()
 		err = errors.Join(err, <-projected)
