@@ -1,0 +1,208 @@
+package transcribe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"earshot/schemas"
+)
+
+// The test binary is its own recogniser, as the program is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == childCommand {
+		os.Exit(ChildMain(os.Stdin, os.Stdout))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func testConfig() Config {
+	return Config{Slots: 1, Threads: 1, Longest: 2 * time.Hour, Patience: 20, FFmpeg: "ffmpeg", Memory: 1024}
+}
+
+var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// tone is a sine wave at half of full scale.
+func tone(hz float64, seconds float64, rate int) []int16 {
+	samples := make([]int16, int(seconds*float64(rate)))
+	for i := range samples {
+		samples[i] = int16(16384 * math.Sin(2*math.Pi*hz*float64(i)/float64(rate)))
+	}
+	return samples
+}
+
+func silence(seconds float64, rate int) []int16 { return make([]int16, int(seconds*float64(rate))) }
+
+// babble is a sound that changes like speech does: syllables of a random
+// pitch with overtones. The seed makes one voice differ from another.
+func babble(seed, seconds float64) []int16 {
+	samples := make([]int16, int(seconds*rate))
+	for i := range samples {
+		at := float64(i) / rate
+		syllable := math.Floor(at * 4)
+		pitch := 100 + 200*math.Abs(math.Sin(seed*12.9898+syllable*78.233))
+		timbre := math.Abs(math.Sin(seed*4.1414 + syllable*31.77))
+		envelope := math.Sin(math.Pi * (at*4 - syllable))
+		v := 0.0
+		for n := 1.0; n < 12; n++ {
+			v += math.Sin(2*math.Pi*pitch*n*at) * math.Pow(timbre, n/3)
+		}
+		samples[i] = int16(3000 * envelope * v)
+	}
+	return samples
+}
+
+// wavFile writes 16 bit PCM.
+func wavFile(t testing.TB, rate int, channels ...[]int16) string {
+	t.Helper()
+	n := len(channels[0])
+	size := n * len(channels) * 2
+	b := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(36+size))
+	b = binary.LittleEndian.AppendUint32(append(b, "WAVEfmt "...), 16)
+	b = binary.LittleEndian.AppendUint16(b, 1)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(channels)))
+	b = binary.LittleEndian.AppendUint32(b, uint32(rate))
+	b = binary.LittleEndian.AppendUint32(b, uint32(rate*2*len(channels)))
+	b = binary.LittleEndian.AppendUint16(b, uint16(2*len(channels)))
+	b = binary.LittleEndian.AppendUint16(b, 16)
+	b = binary.LittleEndian.AppendUint32(append(b, "data"...), uint32(size))
+	for i := range n {
+		for _, c := range channels {
+			b = binary.LittleEndian.AppendUint16(b, uint16(c[i]))
+		}
+	}
+	return file(t, "recording.wav", b)
+}
+
+func file(t testing.TB, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func head(t testing.TB, path string, bytes int) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file(t, filepath.Base(path), b[:bytes])
+}
+
+// encoded makes a file with ffmpeg; args are its input and codec.
+func encoded(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("ffmpeg", slices.Concat([]string{"-nostdin", "-v", "error"}, args, []string{path})...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg %v: %v\n%s", args, err, out)
+	}
+	return path
+}
+
+// wantCode fails unless err is the record's fault with that code; 0 wants a
+// fault of ours.
+func wantCode(t testing.TB, err error, want schemas.Code) {
+	t.Helper()
+	fault, ok := schemas.RecordFault(err)
+	switch {
+	case err == nil:
+		t.Errorf("got no error, want code %d", want)
+	case ok != (want != 0), ok && fault.Code != want:
+		t.Errorf("got %v, want code %d", err, want)
+	}
+}
+
+// collect reads a recording to its end.
+func collect(r *recording, most int) (channels [][]int16, windows int, err error) {
+	channels = make([][]int16, r.channels)
+	for {
+		w, err := r.next(most)
+		if errors.Is(err, io.EOF) {
+			return channels, windows, nil
+		}
+		if err != nil {
+			return channels, windows, err
+		}
+		windows++
+		if w.from != int64(len(channels[0])) {
+			return channels, windows, errors.New("windows do not follow each other")
+		}
+		for c := range channels {
+			channels[c] = append(channels[c], w.channels[c]...)
+		}
+	}
+}
+
+// await waits until what it names has come true.
+func await(t testing.TB, what string, come func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !come(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// running is a line of the process table.
+type running struct {
+	pid, parent, group int
+	ticks              int // CPU used, in hundredths of a second
+}
+
+// processes are the living ones, from /proc.
+func processes(t testing.TB) (all []running) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		// pid (name) state parent group ... user and system time are 14th and 15th
+		var p running
+		var state string
+		var user, system int
+		rest := string(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if _, err := fmt.Sscan(rest, &state, &p.parent, &p.group); err != nil || state == "Z" {
+			continue
+		}
+		fields := strings.Fields(rest)
+		if _, err := fmt.Sscan(string(stat), &p.pid); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+			t.Fatal(err)
+		}
+		p.ticks = user + system
+		all = append(all, p)
+	}
+	return all
+}
+
+func inGroup(t testing.TB, group int) (members []running) {
+	for _, p := range processes(t) {
+		if p.group == group {
+			members = append(members, p)
+		}
+	}
+	return members
+}

@@ -1,0 +1,123 @@
+package transcribe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"earshot/processors/transcribe/tinymodel"
+	"earshot/schemas"
+)
+
+var tiny = sync.OnceValue(func() []byte { return written(false) })
+
+func written(multilingual bool) []byte {
+	var b bytes.Buffer
+	if err := tinymodel.Write(&b, 1, multilingual); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.Bytes()
+}
+
+func TestTestModelIsTheSameForTheSameSeed(t *testing.T) {
+	var again, other bytes.Buffer
+	if err := tinymodel.Write(&again, 1, false); err != nil || !bytes.Equal(again.Bytes(), tiny()) {
+		t.Errorf("not the same bytes (%v)", err)
+	}
+	if err := tinymodel.Write(&other, 2, false); err != nil || bytes.Equal(other.Bytes(), tiny()) {
+		t.Errorf("another seed, the same bytes (%v)", err)
+	}
+}
+
+// changed is the tiny model with four bytes replaced.
+func changed(at int, v uint32) []byte {
+	b := bytes.Clone(tiny())
+	binary.LittleEndian.PutUint32(b[at:], v)
+	return b
+}
+
+// firstTensor is where the first tensor's dimensions, name length and type stand.
+func firstTensor() int { return bytes.Index(tiny(), []byte("encoder.positional_embedding")) - 20 }
+
+func TestCheckWeights(t *testing.T) {
+	space := bytes.Index(tiny(), []byte("\x01\x00\x00\x00 \x06\x00\x00\x00 hello"))
+	tests := []struct {
+		name  string
+		model []byte
+		want  string // part of the error; "" = none
+	}{
+		{"whole", tiny(), ""},
+		{"multilingual", written(true), ""},
+		{"empty", nil, "cut off"},
+		{"another kind of file", []byte("GGUF" + strings.Repeat("x", 100)), "does not begin"},
+		{"cut in the header", tiny()[:30], "cut off"},
+		{"cut in the vocabulary", tiny()[:space+3], "cut off"},
+		{"cut in a tensor", tiny()[:len(tiny())/2], "cut off"},
+		{"a tensor missing", tiny()[:firstTensor()], "0 tensors"},
+		{"rubbish behind", append(bytes.Clone(tiny()), "more"...), "cut off"},
+		{"vocabulary of another model", changed(4, 32000), "measures"},
+		{"width that heads do not divide", changed(16, 7), "measures"},
+		{"a token of 2 GB", changed(space, 1<<31-1), "token"},
+		{"no space", changed(space+4, 0x0600|'x'), "no space"},
+		{"five dimensions", changed(firstTensor(), 5), "5 dimensions"},
+		{"unknown type", changed(firstTensor()+8, 99), "type 99"},
+		{"negative dimension", changed(firstTensor()+12, 1<<31), "dimension"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := checkWeights(bytes.NewReader(tt.model), int64(len(tt.model)))
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestFindWeights(t *testing.T) {
+	good := file(t, "ggml-tiny.en.bin", tiny())
+	folder := filepath.Dir(good)
+	two := filepath.Dir(file(t, "a.bin", tiny()))
+	if err := os.WriteFile(filepath.Join(two, "b.bin"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, path, folder, want string
+	}{
+		{"by path", good, "/nowhere", ""},
+		{"the only one in the folder", "", folder, ""},
+		{"none", "", t.TempDir(), "EARSHOT_WHISPER_MODEL"},
+		{"no folder", "", "/nowhere", "EARSHOT_WHISPER_MODEL"},
+		{"two", "", two, "2 models"},
+		{"not there", "/nowhere/model.bin", folder, "cannot be opened"},
+		{"not a model", file(t, "model.bin", []byte("<html>")), folder, "not a whole"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w, err := findWeights(tt.path, tt.folder)
+			if tt.want == "" {
+				if err != nil || w.path != good || len(w.name) != len("ggml-tiny.en.bin@sha256:")+12 {
+					t.Errorf("got %+v, %v", w, err)
+				}
+				return
+			}
+			wantCode(t, err, schemas.CodeNoModel)
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%q does not say %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzCheckWeights(f *testing.F) {
+	f.Add(tiny()[:70_000], int64(1<<20))
+	f.Add(tiny()[:48], int64(48))
+	f.Fuzz(func(t *testing.T, b []byte, size int64) {
+		if err := checkWeights(bytes.NewReader(b), size); err == nil && int64(len(b)) < size {
+			t.Fatal("passed without having been read to its end")
+		}
+	})
+}
