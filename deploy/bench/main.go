@@ -58,12 +58,13 @@ func main() {
 	hold := flag.Duration("hold", 15*time.Second, "length of each latency run")
 	upload := flag.Int64("upload", 499<<20, "bytes of the large upload")
 	tasks := flag.Int("tasks", 100_000, "tasks on the log for the restart after a kill; 0 skips it")
+	rows := flag.Int("rows", 1_000_000, "interactions that the filter is measured on; 0 skips it")
 	pprof := flag.String("pprof", "", "address of the server's profiler while it is measured; empty: none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	b := &bench{binary: *binary, data: *data, pprof: *pprof}
-	if err := b.run(ctx, *chats, *tasks, *hold, *upload); err != nil {
+	if err := b.run(ctx, *chats, *tasks, *rows, *hold, *upload); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -77,7 +78,7 @@ type bench struct {
 	codes        []string // of completed chats
 }
 
-func (b *bench) run(ctx context.Context, chats, tasks int, hold time.Duration, upload int64) (err error) {
+func (b *bench) run(ctx context.Context, chats, tasks, rows int, hold time.Duration, upload int64) (err error) {
 	if err := errors.Join(os.RemoveAll(b.data), os.MkdirAll(b.data, 0o755)); err != nil {
 		return err
 	}
@@ -107,17 +108,22 @@ func (b *bench) run(ctx context.Context, chats, tasks int, hold time.Duration, u
 			return fmt.Errorf("restart: %w", err)
 		}
 	}
+	if rows > 0 {
+		if err := b.filters(ctx, rows); err != nil {
+			return fmt.Errorf("filters: %w", err)
+		}
+	}
 	stopping, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return b.server.Stop(stopping)
 }
 
-func (b *bench) start(ctx context.Context) (err error) {
+func (b *bench) start(ctx context.Context, env ...string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	b.server, err = client.Start(ctx, client.Options{
 		Binary: b.binary, Args: []string{"--data", b.data}, Log: b.log,
-		Env: []string{"EARSHOT_BOOTSTRAP_EMAIL=" + email, "EARSHOT_BOOTSTRAP_PASSWORD=" + password, "EARSHOT_PPROF_LISTEN=" + b.pprof},
+		Env: append(env, "EARSHOT_BOOTSTRAP_EMAIL="+email, "EARSHOT_BOOTSTRAP_PASSWORD="+password, "EARSHOT_PPROF_LISTEN="+b.pprof),
 	})
 	if err != nil {
 		return err
