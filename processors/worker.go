@@ -290,6 +290,9 @@ func (w *Worker) publish(ctx context.Context, batch []held) {
 		}
 		for _, r := range rs {
 			owner[r] = h
+			if replayed(h.record) { // the stages after this one see the task in error too
+				r.Headers = append(r.Headers, kgo.RecordHeader{Key: replayHeader, Value: []byte("1")})
+			}
 		}
 		records = append(records, rs...)
 	}

@@ -45,7 +45,7 @@ type connHandle struct{ conn unsafe.Pointer }
 func Locate(explicit string) (string, error) {
 	if explicit != "" {
 		if _, err := os.Stat(explicit); err != nil {
-			return "", fmt.Errorf("EARSHOT_LIBCHDB names %s, which cannot be read: %w", explicit, err)
+			return "", fmt.Errorf("EARSHOT_LIBCHDB should name libchdb.so, but %s cannot be read (without the variable, the one that `make setup` installs is used): %w", explicit, err)
 		}
 		return explicit, nil
 	}
