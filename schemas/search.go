@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,6 +17,7 @@ import (
 const (
 	maxWord  = 64     // bytes
 	maxWords = 20_000 // distinct words of one conversation
+	maxStems = 50_000 // remembered: about 5 MB
 )
 
 // SearchWords are the words of texts as full-text search compares them: what
@@ -24,15 +27,14 @@ const (
 // "возврат" finds "возврата". Each stem comes once, in order of appearance.
 func SearchWords(texts ...string) []string {
 	var words []string
-	seen := map[string]struct{}{}
-	env := snowballstem.NewEnv("")
+	seen := make(map[string]struct{}, 64)
 	for _, text := range texts {
 		for text != "" && len(words) < maxWords {
 			var word string
 			if word, text = nextWord(text); word == "" {
 				break
 			}
-			stem := stemOf(word, env)
+			stem := stems.of(word)
 			if _, ok := seen[stem]; !ok {
 				seen[stem] = struct{}{}
 				words = append(words, stem)
@@ -63,7 +65,16 @@ func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
 }
 
-func stemOf(word string, env *snowballstem.Env) string {
+// stemCache remembers stems: conversations share most of their words, and
+// looking one up takes a tenth of computing it.
+type stemCache struct {
+	mu    sync.RWMutex
+	stems map[string]string
+}
+
+var stems = stemCache{stems: map[string]string{}}
+
+func (c *stemCache) of(word string) string {
 	if len(word) > maxWord {
 		end := maxWord
 		for !utf8.RuneStart(word[end]) {
@@ -71,6 +82,23 @@ func stemOf(word string, env *snowballstem.Env) string {
 		}
 		word = word[:end]
 	}
+	c.mu.RLock()
+	stem, ok := c.stems[word]
+	c.mu.RUnlock()
+	if ok {
+		return stem
+	}
+	stem = stemOf(word)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.stems) >= maxStems {
+		clear(c.stems)
+	}
+	c.stems[strings.Clone(word)] = strings.Clone(stem) // not a piece of a text, which would stay in memory with it
+	return stem
+}
+
+func stemOf(word string) string {
 	cyrillic, digit := false, false
 	word = strings.Map(func(r rune) rune {
 		r = unicode.ToLower(r)
@@ -84,7 +112,7 @@ func stemOf(word string, env *snowballstem.Env) string {
 	if digit { // numbers and product codes have no endings
 		return word
 	}
-	env.SetCurrent(word)
+	env := snowballstem.NewEnv(word)
 	if cyrillic {
 		russian.Stem(env)
 	} else {
@@ -96,4 +124,9 @@ func stemOf(word string, env *snowballstem.Env) string {
 // TagKey is a tag as filters compare it: upper and lower case alike.
 func TagKey(tag string) string {
 	return strings.ToLower(strings.TrimSpace(tag))
+}
+
+// ChecklistKey is the answer to a question of a checklist as filters compare it.
+func ChecklistKey(question int64, answer string) string {
+	return strconv.FormatInt(question, 10) + "=" + answer
 }

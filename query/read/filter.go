@@ -41,11 +41,8 @@ func (r *Reader) Filter(ctx context.Context, org string, c Criteria) (Page, erro
 	w.add("updated_at < {before:DateTime64(6, 'UTC')}", "before", until)
 	w.bind("limit", c.PerPage)
 	w.bind("offset", skip)
-	page.Tasks, err = r.rows(ctx, `SELECT `+rowColumns+` FROM interactions FINAL
-		WHERE org = {org:String} AND toUInt128(code) IN (
-			SELECT toUInt128(code) FROM interactions FINAL WHERE `+w.String()+`
-			ORDER BY updated_at DESC, id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64})
-		ORDER BY updated_at DESC, id DESC`, w.args...)
+	page.Tasks, err = r.rows(ctx, `SELECT `+rowColumns+` FROM interactions FINAL WHERE `+w.String()+`
+		ORDER BY updated_at DESC, id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64}`, w.args...)
 	return page, err
 }
 
@@ -151,7 +148,7 @@ func where(org string, c Criteria) *conditions {
 	addList(w, "status IN {statuses:Array(String)}", "statuses", c.Statuses)
 	addList(w, "call_type IN {call_types:Array(String)}", "call_types", c.CallTypes)
 	w.addText("positionCaseInsensitiveUTF8(operator_name, {operator:String}) > 0", "operator", c.OperatorName)
-	addList(w, "hasAllTokens(words, {words:Array(String)})", "words", schemas.SearchWords(c.Message))
+	addList(w, "hasAll(words, {words:Array(String)})", "words", schemas.SearchWords(c.Message))
 	addList(w, "has({tones:Array(Int64)}, tone_id)", "tones", c.Tones)
 	addList(w, "has({resolutions:Array(Int64)}, resolved_status_id)", "resolutions", c.Resolutions)
 	addList(w, "has({priorities:Array(Int64)}, priority_id)", "priorities", c.Priorities)
@@ -171,8 +168,11 @@ func where(org string, c Criteria) *conditions {
 	addValue(w, "length <= {length_max:Float64}", "length_max", c.LengthMax)
 	switch {
 	case c.ChecklistID != nil && len(c.Answers) > 0:
-		w.add("checklist_answers[indexOf(checklist_ids, {question:Int64})] IN {answers:Array(String)}", "question", *c.ChecklistID)
-		w.bind("answers", c.Answers)
+		keys := make([]string, len(c.Answers))
+		for i, answer := range c.Answers {
+			keys[i] = schemas.ChecklistKey(*c.ChecklistID, answer)
+		}
+		w.add("hasAny(checklist_keys, {answers:Array(String)})", "answers", keys)
 	case c.ChecklistID != nil:
 		w.add("has(checklist_ids, {question:Int64})", "question", *c.ChecklistID)
 	case len(c.Answers) > 0:

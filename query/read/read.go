@@ -50,7 +50,7 @@ func databaseError(err error) error {
 func (r *Reader) Analysis(ctx context.Context, org, code string) (schemas.Analysis, error) {
 	var out schemas.Analysis
 	var text string
-	if err := r.point(ctx, org, code, "SELECT analysis FROM interactions FINAL WHERE org = {org:String} AND code = {code:UUID}", &text); err != nil {
+	if err := r.point(ctx, org, code, "analysis", &text); err != nil {
 		return out, err
 	}
 	if text == "" {
@@ -66,17 +66,44 @@ func (r *Reader) Analysis(ctx context.Context, org, code string) (schemas.Analys
 // Errors: CodeTaskNotFound.
 func (r *Reader) Text(ctx context.Context, org, code string) (string, error) {
 	var text string
-	err := r.point(ctx, org, code, "SELECT text FROM interactions FINAL WHERE org = {org:String} AND code = {code:UUID}", &text)
-	return text, err
+	if err := r.point(ctx, org, code, "text", &text); err != nil || text != "" {
+		return text, err
+	}
+	// A task that ended in error after its transcript: the row of the error has no text.
+	return r.segmentText(ctx, org, code)
 }
 
-// point reads one row of one task.
-func (r *Reader) point(ctx context.Context, org, code, query string, dest ...any) error {
+func (r *Reader) segmentText(ctx context.Context, org, code string) (string, error) {
+	rows, err := r.conn.Query(bounded(ctx), `SELECT speaker, text FROM segments FINAL WHERE org = {org:String} AND code = {code:UUID}
+		AND version = (SELECT max(version) FROM segments WHERE org = {org:String} AND code = {code:UUID}) ORDER BY turn`,
+		clickhouse.Named("org", org), clickhouse.Named("code", code))
+	if err != nil {
+		return "", databaseError(err)
+	}
+	defer rows.Close()
+	var turns []schemas.Utterance
+	for rows.Next() {
+		var u schemas.Utterance
+		if err := rows.Scan(&u.Speaker, &u.Text); err != nil {
+			return "", databaseError(err)
+		}
+		turns = append(turns, u)
+	}
+	if err := rows.Err(); err != nil {
+		return "", databaseError(err)
+	}
+	return schemas.DialogueText(turns), nil
+}
+
+// point reads one column of one task. One task has a row or two: sorting them
+// takes half the time of FINAL.
+func (r *Reader) point(ctx context.Context, org, code, column string, dest any) error {
 	id, err := uuid.Parse(code)
 	if err != nil {
 		return schemas.Fail(schemas.CodeTaskNotFound, "")
 	}
-	err = r.conn.QueryRow(bounded(ctx), query, clickhouse.Named("org", org), clickhouse.Named("code", id)).Scan(dest...)
+	err = r.conn.QueryRow(bounded(ctx), "SELECT "+column+` FROM interactions WHERE org = {org:String} AND code = {code:UUID}
+		ORDER BY version DESC LIMIT 1`, clickhouse.Named("org", org), clickhouse.Named("code", id)).Scan(dest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return schemas.Fail(schemas.CodeTaskNotFound, "")
 	}

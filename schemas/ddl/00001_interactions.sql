@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS interactions (
 
     -- utterances as lines "speaker: text"
     text                 String CODEC(ZSTD(1)),
-    -- word stems of summary and text, each once: what the full-text filter looks in
+    -- word stems of summary and text, each once (schemas.SearchWords): what the full-text filter looks in
     words                Array(String) CODEC(ZSTD(1)),
 
     analysis_version     UInt32,
@@ -70,7 +70,7 @@ CREATE TABLE IF NOT EXISTS interactions (
     empathy              Nullable(Float64),
     tags                 Array(LowCardinality(String)),
     -- tags in lower case: what filters compare
-    tag_keys             Array(LowCardinality(String)),
+    tag_keys             Array(String),
     topics               Array(LowCardinality(String)),
     intent               String,
     reason               String,
@@ -91,6 +91,8 @@ CREATE TABLE IF NOT EXISTS interactions (
     -- answers by position: checklist_answers[i] answers question checklist_ids[i]
     checklist_ids        Array(Int64),
     checklist_answers    Array(LowCardinality(String)),
+    -- the same as "question=answer": what the filter compares
+    checklist_keys       Array(String),
     script_alignment     Nullable(Float64),
     script_id            Int64,
     script_version       Int64,
@@ -111,7 +113,10 @@ CREATE TABLE IF NOT EXISTS interactions (
     -- the whole analysis with its evidence, without utterances: schemas.Analysis as JSON
     analysis             String CODEC(ZSTD(1)),
 
+    -- inverted indexes (ClickHouse 26.2 or later): has, hasAny and hasAll on these columns read the index, not the column
     INDEX words_index words TYPE text(tokenizer = 'array'),
+    INDEX tags_index tag_keys TYPE text(tokenizer = 'array'),
+    INDEX checklist_index checklist_keys TYPE text(tokenizer = 'array'),
     -- all three grow with the code, so that granules are skipped by them
     INDEX id_range id TYPE minmax,
     INDEX updated_range updated_at TYPE minmax,

@@ -82,6 +82,7 @@ type interaction struct {
 	Categories        []int64  `ch:"category_ids"`
 	ChecklistIDs      []int64  `ch:"checklist_ids"`
 	ChecklistAnswers  []string `ch:"checklist_answers"`
+	ChecklistKeys     []string `ch:"checklist_keys"`
 	ScriptAlignment   *float64 `ch:"script_alignment"`
 	ScriptID          int64    `ch:"script_id"`
 	ScriptVersion     int64    `ch:"script_version"`
@@ -218,6 +219,7 @@ func (r *interaction) setAnalysis(a schemas.Analysis) error {
 	for _, answer := range a.Checklist {
 		r.ChecklistIDs = append(r.ChecklistIDs, answer.ID)
 		r.ChecklistAnswers = append(r.ChecklistAnswers, answer.Answer)
+		r.ChecklistKeys = append(r.ChecklistKeys, schemas.ChecklistKey(answer.ID, answer.Answer))
 	}
 	r.ScriptAlignment, r.ScriptID, r.ScriptVersion = a.Script, a.ScriptID, a.ScriptVer
 	r.OperatorTalk, r.CustomerTalk, r.Silence, r.Overlap = m.OperatorTalk, m.CustomerTalk, m.Silence, m.Overlap
