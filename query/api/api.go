@@ -64,6 +64,9 @@ type Deps struct {
 	DiskFree func() error                           // not nil: no more uploads
 	Metrics  prometheus.Gatherer
 	Log      *slog.Logger
+	// SystemOnly serves /healthz, /readyz and /metrics and nothing else: a
+	// process without the role api can be watched, and takes nothing in.
+	SystemOnly bool
 }
 
 // API serves the endpoints. It is safe for concurrent use.
@@ -104,7 +107,10 @@ func New(cfg Config, deps Deps) *API {
 	}
 	a.base, a.cancel = context.WithCancel(context.Background())
 	a.main = a.mainApp().Handler()
-	a.upload = a.uploadApp().Handler()
+	a.upload = a.main
+	if !a.SystemOnly {
+		a.upload = a.uploadApp().Handler()
+	}
 	a.server = a.newServer()
 	return a
 }
@@ -162,6 +168,9 @@ func (a *API) mainApp() *fiber.App {
 	app.Get("/healthz", a.healthz)
 	app.Get("/readyz", a.readyz)
 	app.Get("/metrics", a.metrics())
+	if a.SystemOnly {
+		return app
+	}
 	app.Post("/auth/login", a.login)
 
 	app.Get("/user/tariff", a.authenticated, a.tariff)

@@ -41,17 +41,15 @@ func (s *Sink) announce(ctx context.Context, finished map[taskKey]finish) error 
 	return s.client.ProduceSync(ctx, records...).FirstErr()
 }
 
-// settled is what a finished task really used of what it reserved: minutes of
-// a recording, begun ones counted whole; one chat or report. When the length is
-// not known it is what was reserved.
+// settled is what a finished task really used: minutes of a recording, begun
+// ones counted whole, by the length that decoding found. Chats and reports, and
+// a recording of unknown length, use what was reserved.
 func settled(t schemas.Task) int64 {
 	switch t.Resource {
 	case schemas.ResourceCallMinutes, schemas.ResourceAudioMinutes, schemas.ResourceVideoMinutes:
 		if t.Seconds > 0 {
 			return int64(math.Ceil(t.Seconds / 60))
 		}
-	case schemas.ResourceChats, schemas.ResourceReports:
-		return 1
 	}
 	return t.Reserved
 }
