@@ -90,7 +90,8 @@ func (p *Projection) Run(ctx context.Context) error {
 		// What is polled is written before its partition may go to another process.
 		kgo.BlockRebalanceOnPoll(),
 		// The offsets that count are in Redis; those of the group are for lag tools.
-		kgo.AutoCommitMarks(), kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchBytes/4), kgo.OnPartitionsRevoked(p.revoked), kgo.OnPartitionsLost(p.lost),
+		kgo.AutoCommitMarks(), kgo.OnPartitionsRevoked(p.revoked), kgo.OnPartitionsLost(p.lost),
+		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchBytes/4),
 	)
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
@@ -290,7 +291,9 @@ func (p *Projection) observeLag(fetches kgo.Fetches) {
 }
 
 func (p *Projection) revoked(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
-	if err := client.CommitMarkedOffsets(ctx); err != nil {
+	short, cancel := context.WithTimeout(ctx, pollWait)
+	defer cancel()
+	if err := client.CommitMarkedOffsets(short); err != nil {
 		p.log.Warn("commit offsets for lag tools", "error", err)
 	}
 	p.lost(ctx, client, parts)

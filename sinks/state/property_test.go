@@ -138,11 +138,13 @@ func project(rdb *redis.Client, events []any, batch func() int) {
 }
 
 // rebuild folds events and saves them, as a build does.
-func rebuild(rdb *redis.Client, events []any) {
+func rebuild(rdb *redis.Client, events []any) { rebuildAt(rdb, clock, events) }
+
+func rebuildAt(rdb *redis.Client, now time.Time, events []any) {
 	ctx := context.Background()
 	must(rdb.FlushAll(ctx).Result())
 	must(rdb.Set(ctx, keyFence, "token", 0).Result())
-	b := &builder{p: &Projection{store: storeAt(rdb, clock), codec: &schemas.Codec{}}, token: "token", fold: newFold(),
+	b := &builder{p: &Projection{store: storeAt(rdb, now), codec: &schemas.Codec{}}, token: "token", fold: newFold(),
 		ends: map[partition]int64{{schemas.TopicStatus, 0}: 1}}
 	var submitted []*kgo.Record
 	for _, r := range recordsOf(events) {

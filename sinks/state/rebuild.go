@@ -119,7 +119,7 @@ func (p *Projection) build(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
 	go func() { defer close(renewed); p.renew(ctx, cancel, token) }()
-	b := &builder{p: p, token: token, fold: newFold()}
+	b := &builder{p: p, token: token, fold: newFold(), stall: readStall}
 	err = b.run(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
@@ -160,6 +160,7 @@ type builder struct {
 	ends    map[partition]int64 // what the state will be built to
 	buried  map[place]bool      // what has a dead letter already; nil until it is asked for
 	records int
+	stall   time.Duration // readStall
 }
 
 func (b *builder) run(ctx context.Context) (err error) {
@@ -294,13 +295,16 @@ func (b *builder) read(ctx context.Context, log stretch, f func([]*kgo.Record) e
 		from[part.topic][part.n] = kgo.NewOffset().At(start)
 	}
 	client, err := b.p.newClient(kgo.ConsumePartitions(from), kgo.KeepControlRecords(),
-		kgo.FetchMaxBytes(32<<20), kgo.FetchMaxPartitionBytes(8<<20))
+		kgo.FetchMaxBytes(4<<20), kgo.FetchMaxPartitionBytes(1<<20))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	for missing := maps.Clone(log.ends); len(missing) > 0; {
-		records, err := readOnce(ctx, client, log.ends, missing)
+		records, err := readOnce(ctx, client, b.stall, log.ends, missing)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = b.forgetDeleted(ctx, missing)
+		}
 		if err == nil {
 			err = f(records)
 		}
@@ -311,14 +315,32 @@ func (b *builder) read(ctx context.Context, log stretch, f func([]*kgo.Record) e
 	return nil
 }
 
-// readStall is how long a build waits for a log that gives nothing before it
-// begins again.
-const readStall = 30 * time.Second
+// forgetDeleted takes partitions off missing whose remaining records were
+// deleted (retention) since their end was looked up.
+func (b *builder) forgetDeleted(ctx context.Context, missing map[partition]int64) error {
+	before := len(missing)
+	for part := range missing {
+		log, err := b.locate(ctx, part.topic)
+		if err != nil {
+			return err
+		}
+		if log.starts[part] >= missing[part] {
+			delete(missing, part)
+		}
+	}
+	if len(missing) == before {
+		return fmt.Errorf("kafka: nothing came for %v though %d partitions hold more", b.stall, before)
+	}
+	return nil
+}
+
+// readStall is how long a build waits for a log that gives nothing.
+const readStall = 10 * time.Second
 
 // readOnce gives the next records before ends and takes the partitions that
 // are read to their end off missing.
-func readOnce(ctx context.Context, client *kgo.Client, ends, missing map[partition]int64) (records []*kgo.Record, err error) {
-	wait, cancel := context.WithTimeout(ctx, readStall)
+func readOnce(ctx context.Context, client *kgo.Client, stall time.Duration, ends, missing map[partition]int64) (records []*kgo.Record, err error) {
+	wait, cancel := context.WithTimeout(ctx, stall)
 	defer cancel()
 	fetches := client.PollFetches(wait)
 	for _, e := range fetches.Errors() {
