@@ -135,6 +135,7 @@ func compile(lang string, r *rulesFile, paths map[string]string) (*ruleset, erro
 	c.cues()
 	c.lexicon()
 	rs.trie.seal(rs.vocab.size)
+	rs.vocab.memo = nil
 	for p := range rs.vocab.prefixes {
 		if !slices.Contains(rs.vocab.prefixLens, len(p)) {
 			rs.vocab.prefixLens = append(rs.vocab.prefixLens, len(p))

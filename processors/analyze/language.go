@@ -15,7 +15,7 @@ import (
 const undetermined = "und"
 
 // languageSample is how much text is looked at, in bytes.
-const languageSample = 64 << 10
+const languageSample = 4 << 10
 
 // tally counts what the languages leave in a text.
 type tally struct {
@@ -50,7 +50,7 @@ func detect(given string, utterances []schemas.Utterance) (language, rules strin
 	for i := range utterances {
 		text := utterances[i].Text
 		if len(text) > left {
-			text = text[:left]
+			text = text[:left] // a letter cut in two counts as none
 		}
 		left -= len(text)
 		t.add(text)
@@ -76,7 +76,7 @@ func (t *tally) add(text string) {
 		form = b[:0]
 	}
 	for _, r := range text {
-		if !unicode.IsLetter(r) {
+		if !inWord(r) || r <= '9' {
 			flush()
 			continue
 		}
@@ -92,6 +92,8 @@ func (t *tally) letter(r rune) {
 	switch {
 	case r < utf8.RuneSelf:
 		t.latin++
+	case 'А' <= r && r <= 'я':
+		t.cyrillic++
 	case strings.ContainsRune("іїєґўқңғүұһөәјњљћђџІЇЄҐЎ", r):
 		t.foreign++
 		t.cyrillic++

@@ -113,7 +113,7 @@ func (v *vocabulary) symbols(words string, exact bool) ([]int32, error) {
 		case w == "<num>":
 			out = append(out, symNumber)
 		case strings.HasSuffix(w, "*"):
-			ps := parts(strings.TrimSuffix(w, "*"))
+			ps := v.parts(strings.TrimSuffix(w, "*"))
 			for i, part := range ps {
 				if i < len(ps)-1 {
 					out = append(out, v.symbol(v.exact, part)) // "sim-кар*" is two words
@@ -122,11 +122,11 @@ func (v *vocabulary) symbols(words string, exact bool) ([]int32, error) {
 				}
 			}
 		case exact || strings.HasPrefix(w, "="):
-			for _, part := range parts(strings.TrimPrefix(w, "=")) {
+			for _, part := range v.parts(strings.TrimPrefix(w, "=")) {
 				out = append(out, v.symbol(v.exact, part))
 			}
 		default:
-			for _, part := range parts(w) {
+			for _, part := range v.parts(w) {
 				if hasDigit(part) {
 					out = append(out, v.symbol(v.exact, part))
 				} else {
@@ -147,6 +147,15 @@ func (v *vocabulary) symbols(words string, exact bool) ([]int32, error) {
 }
 
 // parts splits a word of a phrase exactly as the text is split.
+func (v *vocabulary) parts(w string) []string {
+	ps, ok := v.memo[w]
+	if !ok {
+		ps = parts(w)
+		v.memo[w] = ps
+	}
+	return ps
+}
+
 func parts(w string) []string {
 	var out []string
 	last := -1

@@ -94,17 +94,17 @@ func FuzzAnalyze(f *testing.F) {
 	})
 }
 
-// Hostile size: one line of 10 MB, and 100,000 turns, take seconds at most and
-// yield bounded lists. The limit is loose, a quadratic step would take hours.
+// Hostile size: one line of 10 MB, or many turns, take seconds at most and yield
+// bounded lists. The limit is loose: a quadratic step would take hours.
 func TestGiants(t *testing.T) {
 	line := strings.Repeat("i will send you the refund of $5 for order 12345 and cancel it again not good 2025 ", 10<<20/83)
-	ru := strings.Repeat("верните деньги перезвоню вам завтра не работает заказ 12345 очень плохо ", 10<<20/120)
-	many := strings.Repeat("c: I want a refund, order 99120!\no: I'll call you back. Sorry about that.\n", 50_000)
+	ru := strings.Repeat("верните деньги перезвоню вам завтра не работает заказ 12345 очень плохо ", 1<<20/120)
+	many := strings.Repeat("c: I want a refund, order 99120!\no: I'll call you back. Sorry about that.\n", 10_000)
 	for name, us := range map[string][]schemas.Utterance{
 		"one line":     {{Speaker: schemas.RoleUnknown, Text: line}},
 		"russian line": {{Speaker: schemas.RoleCustomer, Text: ru}},
-		"one word":     {{Speaker: schemas.RoleCustomer, Text: strings.Repeat("нет", 3<<20)}},
-		"marks":        {{Speaker: schemas.RoleOperator, Text: strings.Repeat("-.,", 3<<20) + "sorry"}},
+		"one word":     {{Speaker: schemas.RoleCustomer, Text: strings.Repeat("нет", 1<<18)}},
+		"marks":        {{Speaker: schemas.RoleOperator, Text: strings.Repeat("-.,", 1<<18) + "sorry"}},
 		"many turns":   turns(many),
 	} {
 		t.Run(name, func(t *testing.T) {

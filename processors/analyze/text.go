@@ -44,7 +44,7 @@ func (s *splitter) split(text string, each func(*sentence)) {
 	s.reset(0)
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+		if inWord(r) {
 			i = s.word(text, i)
 			if len(s.cur.tokens) >= sentenceMax {
 				s.flush(text, i, each)
@@ -148,14 +148,16 @@ func (s *splitter) word(text string, start int) int {
 			smalls++
 		case 'A' <= r && r <= 'Z':
 			capitals++
-		case unicode.IsUpper(r):
-			capitals++
-		case unicode.IsLetter(r) || unicode.IsDigit(r):
+		case 'а' <= r && r <= 'я':
 			smalls++
+		case r >= utf8.RuneSelf && unicode.IsUpper(r):
+			capitals++
 		case (r == '\'' || r == '’' || r == 'ʼ') && digits == 0 && letterAt(text, i+n):
 			s.form = append(s.form, '\'')
 			i += n
 			continue
+		case r >= utf8.RuneSelf && inWord(r):
+			smalls++
 		case (r == '.' || r == ',' || r == ':' || r == '/' || r == '-') && digitAt(text, i-1) && digitAt(text, i+1):
 		default:
 			n = 0

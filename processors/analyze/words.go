@@ -22,13 +22,14 @@ type vocabulary struct {
 	exact, stems, prefixes map[string]int32
 	prefixLens             []int // bytes, the lengths that occur in prefixes
 	size                   int32
+	memo                   map[string][]string // of parts, while rules are compiled
 }
 
 // symNumber is the symbol of <num>.
 const symNumber = 0
 
 func newVocabulary() *vocabulary {
-	return &vocabulary{exact: map[string]int32{}, stems: map[string]int32{}, prefixes: map[string]int32{}, size: 1}
+	return &vocabulary{exact: map[string]int32{}, stems: map[string]int32{}, prefixes: map[string]int32{}, memo: map[string][]string{}, size: 1}
 }
 
 func (v *vocabulary) symbol(in map[string]int32, key string) int32 {
@@ -170,8 +171,22 @@ func fold(b []byte, r rune) []byte {
 		}
 		return append(b, byte(r))
 	}
-	if r = unicode.ToLower(r); r == 'ё' {
-		r = 'е'
+	switch {
+	case 'а' <= r && r <= 'я':
+	case 'А' <= r && r <= 'Я':
+		r += 'а' - 'А'
+	default:
+		if r = unicode.ToLower(r); r == 'ё' {
+			r = 'е'
+		}
 	}
 	return utf8.AppendRune(b, r)
+}
+
+// inWord says whether a rune is a letter or a digit, the common ones first.
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
+	return 'А' <= r && r <= 'я' || unicode.IsLetter(r) || unicode.IsDigit(r)
 }
