@@ -108,13 +108,13 @@ func newEnv(t testing.TB, log io.Writer) (*env, func()) {
 	for _, topic := range schemas.Topics {
 		seeds = append(seeds, kfake.SeedTopics(int32(topic.Partitions), topic.Name))
 	}
-	cluster, err := kfake.NewCluster(append(seeds, kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))...)
+	cluster, err := kfake.NewCluster(append(seeds, kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"message.max.bytes": "40000000"}), kfake.GroupMinSessionTimeout(time.Second))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &env{t: t, log: slog.New(slog.NewTextHandler(log, nil))}
 	e.newClient = func(opts ...kgo.Opt) (*kgo.Client, error) {
-		return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil))}, opts...)...)
+		return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(32 << 20)}, opts...)...)
 	}
 	if e.client, err = e.newClient(); err != nil {
 		t.Fatal(err)
@@ -143,9 +143,10 @@ func scan(t failer, query string, dest ...any) {
 	}
 }
 
-// behind is ClickHouse behind a proxy that does as told and then asks lose,
-// with the number of the insert from 1, whether its answer gets lost.
-func behind(t testing.TB, lose func(insert int64) bool) driver.Conn {
+// behind is ClickHouse behind a proxy that asks refuse before each statement,
+// does as told and then asks lose, with the number of the insert from 1,
+// whether its answer gets lost.
+func behind(t testing.TB, lose func(insert int64) bool, refuse func() error) driver.Conn {
 	t.Helper()
 	var inserts atomic.Int64
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: db.opts.Addr[0]})
@@ -156,7 +157,13 @@ func behind(t testing.TB, lose func(insert int64) bool) driver.Conn {
 		}
 		return nil
 	}
-	server := httptest.NewServer(proxy)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := refuse(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	opts := *db.opts
 	opts.Addr = []string{server.Listener.Addr().String()}
 	conn, err := clickhouse.Open(&opts)

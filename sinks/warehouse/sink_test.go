@@ -76,7 +76,7 @@ var fates = map[string]func(e *env, i int) fate{
 	"finished chat": func(e *env, i int) fate {
 		t := newTask(i, schemas.TypeChat, schemas.ResourceChats)
 		us := talk("hello", "good day", "where is my refund")
-		return fate{task: t, status: schemas.StatusCompleted, turns: 3, units: 1, hasUsage: true, records: []*kgo.Record{
+		return fate{task: t, status: schemas.StatusCompleted, turns: 3, units: 9, hasUsage: true, records: []*kgo.Record{
 			e.record(schemas.TopicTextBulk, schemas.TaskSubmitted{Task: t, Utterances: us}), e.analysis(t, 1, us)}}
 	},
 	"chat analysed again": func(e *env, i int) fate {
@@ -172,7 +172,7 @@ func TestSinkBalances(t *testing.T) {
 				kill <- struct{}{}
 			}
 			return slices.Contains(loseAt, insert) || slices.Contains(killAt, insert)
-		})
+		}, func() error { return nil })
 		var producing sync.WaitGroup
 		producing.Go(func() { e.produce(records) })
 		for range killAt {
