@@ -65,23 +65,23 @@ func (s *Store) Accept(ctx context.Context, task schemas.Task, text string) (Acc
 	if !validName(task.Org) || !validName(task.Code) || task.Reserved < 0 || !validResource(task.Resource) {
 		return Acceptance{}, fmt.Errorf("accept: organisation %q, code %q, resource %q or reserved units %d are malformed", task.Org, task.Code, task.Resource, task.Reserved)
 	}
-	now := s.now()
 	if task.CreatedAt.IsZero() {
-		task.CreatedAt = now
+		task.CreatedAt = s.now()
 	}
 	task.CreatedAt = task.CreatedAt.UTC().Truncate(time.Microsecond) // as the log holds it
-	keys, args, err := s.acceptArgs(task, text, now)
+	args, err := acceptArgs(task, text)
 	if err != nil {
 		return Acceptance{}, err
 	}
-	answer, err := acceptScript.Run(ctx, s.rdb, keys, args...).StringSlice()
+	answer, err := s.ask(ctx, task.Org, args)
 	if err != nil {
-		return Acceptance{}, fmt.Errorf("redis: accept: %w", err)
+		return Acceptance{}, err
 	}
 	return s.accepted(task, answer)
 }
 
-func (s *Store) acceptArgs(task schemas.Task, text string, now time.Time) (keys []string, args []any, err error) {
+// acceptArgs are a task's arguments of accept.lua.
+func acceptArgs(task schemas.Task, text string) ([]any, error) {
 	r := &record{}
 	r.applySubmitted(task)
 	if task.Resource != "" {
@@ -89,16 +89,14 @@ func (s *Store) acceptArgs(task schemas.Task, text string, now time.Time) (keys 
 	}
 	doc, err := json.Marshal(&r.body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("accept: %w", err)
+		return nil, fmt.Errorf("accept: %w", err)
 	}
-	p := orgPrefix(task.Org)
-	keys = []string{keyReady, p + subPlan, p + subLedger, p + subIDs, p + subDup, p + subAccepting}
-	args = []any{now.UnixMilli(), task.Code, p, task.Resource, task.Reserved, r.head(), doc, r.digest,
-		pack(text), s.cfg.TextTTL.Milliseconds(), idemKey(task), idemTTL.Milliseconds(), resumeAfter.Milliseconds()}
-	for _, field := range dupFields(task) {
+	fields := dupFields(task)
+	args := []any{task.Code, task.Resource, task.Reserved, r.head(), doc, r.digest, pack(text), idemKey(task), len(fields)}
+	for _, field := range fields {
 		args = append(args, field)
 	}
-	return keys, args, nil
+	return args, nil
 }
 
 // accepted turns the script's answer into ours.

@@ -157,6 +157,19 @@ func TestAcceptRefuses(t *testing.T) {
 	})
 }
 
+func TestACallerThatLeftTakesNothing(t *testing.T) {
+	s := readyStore(t, miniRedis(t))
+	apply(t, s, plan(org, 1, map[string]int64{schemas.ResourceChats: 1}))
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Accept(gone, chat(org), ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if a, err := s.Accept(context.Background(), chat(org), ""); err != nil || a.Task.ID != 1 {
+		t.Errorf("the next caller: %+v, %v", a, err)
+	}
+}
+
 func TestQuotaIsNeverOversold(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := context.Background()

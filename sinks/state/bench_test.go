@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,19 +33,32 @@ func benchTask() schemas.Task {
 		Idempotency: code.String(), CreatedAt: time.Now()}
 }
 
+// BenchmarkAccept is one caller after another, and 64 at once.
 func BenchmarkAccept(b *testing.B) {
-	s := benchStore(b)
 	var text strings.Builder
 	for i := range 12 {
 		fmt.Fprintf(&text, "Operator: utterance %d of a chat about a payment that went wrong, with %x in it\n", i, i*7919)
 	}
-	before := cpuSeconds(b)
-	for b.Loop() {
-		if _, err := s.Accept(context.Background(), benchTask(), text.String()); err != nil {
-			b.Fatal(err)
-		}
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprint(callers), func(b *testing.B) {
+			s := benchStore(b)
+			before := cpuSeconds(b)
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for left.Add(-1) >= 0 {
+						if _, err := s.Accept(context.Background(), benchTask(), text.String()); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric((cpuSeconds(b)-before)*1e6/float64(b.N), "cpu-µs/op")
+		})
 	}
-	b.ReportMetric((cpuSeconds(b)-before)*1e6/float64(b.N), "cpu-µs/op")
 }
 
 func BenchmarkTask(b *testing.B) {

@@ -12,6 +12,11 @@
 // another organisation's task code cannot even be named. The marker, the log
 // offsets and the index of e-mail addresses are global; scripts touch both,
 // so one Redis primary (with replicas) holds the state, not a Redis Cluster.
+//
+// Redis must not evict (maxmemory-policy noeviction): a missing key would be
+// taken for a task that never was. It need not persist either: a Redis that
+// restarts empty is noticed at once, one that comes back with data of minutes
+// ago only at the next batch. It holds about 1 KB a task.
 package state
 
 import (
@@ -39,6 +44,8 @@ type Store struct {
 	cfg  Config
 	now  func() time.Time
 	lost chan struct{} // tells the projection that the marker is missing
+
+	gather gathering
 }
 
 // New returns a store on an opened client.
@@ -46,7 +53,8 @@ func New(rdb *redis.Client, cfg Config) *Store {
 	if cfg.TextTTL <= 0 {
 		cfg.TextTTL = 7 * 24 * time.Hour
 	}
-	return &Store{rdb: rdb, cfg: cfg, now: time.Now, lost: make(chan struct{}, 1)}
+	return &Store{rdb: rdb, cfg: cfg, now: time.Now, lost: make(chan struct{}, 1),
+		gather: gathering{waiting: map[string][]*asking{}}}
 }
 
 // Ready is nil when the state is built, ErrNotReady when it is not, or the
