@@ -90,7 +90,7 @@ type report struct {
 	s  *scanner
 	rs *ruleset
 	in *Input
-	p  *Prose
+	p  *proseFile
 
 	reasons   []int // indices of the cases, the first is why the customer came
 	final     float64

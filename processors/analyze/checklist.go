@@ -276,7 +276,7 @@ func (r *report) defaultSteps() []ref {
 		if found[i].sentence > 0 || st.Check == 0 {
 			continue
 		}
-		at := slices.IndexFunc(r.rs.Checks, func(c Check) bool { return c.ID == st.Check })
+		at := slices.IndexFunc(r.rs.Checks, func(c checkRule) bool { return c.ID == st.Check })
 		if answer, ref := r.answer(at); answer == schemas.AnswerYes {
 			found[i] = ref
 		}

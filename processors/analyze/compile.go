@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"earshot/schemas"
 )
@@ -108,6 +109,7 @@ type ruleset struct {
 	marks                  []markInfo       // by index within kMark
 	stop                   map[string]bool  // stems without content
 	stops, leads, trailing []string         // stems that end a told clause, and that may not be its last
+	and                    string           // stem of the word between two deeds
 	pronouns               map[string]string
 	paths                  map[string]string
 }
@@ -169,12 +171,13 @@ func (c *compiler) cues() {
 	}
 	rs.trailing, rs.stops = stemsOf(rs.Conduct.Trailing), stemsOf(rs.Conduct.Stops)
 	rs.leads = stemsOf(rs.Conduct.Leads)
+	rs.and = stem(strings.TrimSpace(rs.Prose.And))
 	for _, p := range rs.Conduct.Pronouns {
 		rs.pronouns[foldAll(p.From)] = p.To
 	}
 }
 
-func stemsOf(words []Phrase) (stems []string) {
+func stemsOf(words []phrase) (stems []string) {
 	for _, p := range words {
 		for _, part := range parts(p.Text) {
 			stems = append(stems, stem(part))
@@ -187,15 +190,15 @@ func (c *compiler) insertKind(k kind) {
 	rs := c.rs
 	switch k {
 	case kTopic:
-		each(c, k, "topics.yaml", rs.Topics, func(t *Topic) (*Cue, float32) { return &t.Cue, t.Weight })
+		each(c, k, "topics.yaml", rs.Topics, func(t *topicRule) (*Cue, float32) { return &t.Cue, t.Weight })
 	case kReason:
-		each(c, k, "reasons.yaml", rs.Reasons, func(t *Reason) (*Cue, float32) { return &t.Cue, t.Weight })
+		each(c, k, "reasons.yaml", rs.Reasons, func(t *reasonRule) (*Cue, float32) { return &t.Cue, t.Weight })
 	case kTag:
 		each(c, k, "tags.yaml", rs.Tags, named)
 	case kProduct:
 		each(c, k, "products.yaml", rs.Products, named)
 	case kRisk:
-		each(c, k, "signals.yaml", rs.Signals.Risks, func(t *Risk) (*Cue, float32) { return &t.Cue, 0 })
+		each(c, k, "signals.yaml", rs.Signals.Risks, func(t *riskRule) (*Cue, float32) { return &t.Cue, 0 })
 	case kSale:
 		each(c, k, "signals.yaml", rs.Signals.Sales, plain)
 	case kFunnel:
@@ -205,11 +208,11 @@ func (c *compiler) insertKind(k kind) {
 	case kResolution:
 		each(c, k, "resolution.yaml", rs.Resolution, plain)
 	case kAct:
-		each(c, k, "operator.yaml", rs.Conduct.Acts, func(t *Act) (*Cue, float32) { return &t.Cue, 0 })
+		each(c, k, "operator.yaml", rs.Conduct.Acts, func(t *actRule) (*Cue, float32) { return &t.Cue, 0 })
 	case kCommitment:
-		each(c, k, "operator.yaml", rs.Conduct.Commitments, func(t *Act) (*Cue, float32) { return &t.Cue, 0 })
+		each(c, k, "operator.yaml", rs.Conduct.Commitments, func(t *actRule) (*Cue, float32) { return &t.Cue, 0 })
 	case kManner:
-		each(c, k, "operator.yaml", rs.Conduct.Manners, func(t *Manner) (*Cue, float32) { return &t.Cue, 0 })
+		each(c, k, "operator.yaml", rs.Conduct.Manners, func(t *mannerRule) (*Cue, float32) { return &t.Cue, 0 })
 	case kRole:
 		each(c, k, "operator.yaml", rs.Conduct.Roles, plain)
 	case kCause:
@@ -219,17 +222,17 @@ func (c *compiler) insertKind(k kind) {
 	case kObstacle:
 		each(c, k, "notes.yaml", rs.Notes.Obstacles, named)
 	case kEmotion:
-		each(c, k, "sentiment.yaml", rs.Feelings.Emotions, func(t *Emotion) (*Cue, float32) { return &t.Cue, 0 })
+		each(c, k, "sentiment.yaml", rs.Feelings.Emotions, func(t *emotionRule) (*Cue, float32) { return &t.Cue, 0 })
 	case kYes:
-		each(c, k, "checklist.yaml", rs.Checks, func(t *Check) (*Cue, float32) { return &Cue{Who: t.Who, Any: t.Yes, Unless: t.Unless}, 0 })
+		each(c, k, "checklist.yaml", rs.Checks, func(t *checkRule) (*Cue, float32) { return &Cue{Who: t.Who, Any: t.Yes, Unless: t.Unless}, 0 })
 	case kPartly:
-		each(c, k, "checklist.yaml", rs.Checks, func(t *Check) (*Cue, float32) { return &Cue{Who: t.Who, Any: t.Partly, Unless: t.Unless}, 0 })
+		each(c, k, "checklist.yaml", rs.Checks, func(t *checkRule) (*Cue, float32) { return &Cue{Who: t.Who, Any: t.Partly, Unless: t.Unless}, 0 })
 	case kStep:
-		each(c, k, "script.yaml", rs.Playbook.Steps, func(t *Step) (*Cue, float32) { return &Cue{Any: t.Any}, 0 })
+		each(c, k, "script.yaml", rs.Playbook.Steps, func(t *stepRule) (*Cue, float32) { return &Cue{Any: t.Any}, 0 })
 	case kLabel:
 		each(c, k, "entities.yaml", rs.Entities.Labels, named)
 	case kKeyword:
-		each(c, k, "checklist.yaml", rs.Checks, func(t *Check) (*Cue, float32) { return &Cue{Any: t.Keywords}, 0 })
+		each(c, k, "checklist.yaml", rs.Checks, func(t *checkRule) (*Cue, float32) { return &Cue{Any: t.Keywords}, 0 })
 	case kCurrency:
 		c.phrases(k, "entities.yaml", rs.Entities.Currencies)
 	case kMonth:
@@ -253,7 +256,7 @@ func each[T any](c *compiler, k kind, file string, rules []T, cue func(*T) (*Cue
 	}
 }
 
-func (c *compiler) phrases(k kind, file string, any []Phrase) {
+func (c *compiler) phrases(k kind, file string, any []phrase) {
 	c.file = file
 	c.insert(k, 0, &Cue{Any: any}, 0)
 }
@@ -261,7 +264,7 @@ func (c *compiler) phrases(k kind, file string, any []Phrase) {
 func (c *compiler) marks() {
 	f := &c.rs.Feelings
 	c.file = "sentiment.yaml"
-	add := func(m mark, factor float32, any []Phrase) {
+	add := func(m mark, factor float32, any []phrase) {
 		c.insert(kMark, len(c.rs.marks), &Cue{Any: any}, 0)
 		c.rs.marks = append(c.rs.marks, markInfo{m, factor})
 	}
@@ -297,7 +300,7 @@ func (c *compiler) insert(k kind, index int, q *Cue, weight float32) {
 	c.ends(q.With, id|endWith, q.Exact)
 }
 
-func (c *compiler) ends(any []Phrase, id int32, exact bool) {
+func (c *compiler) ends(any []phrase, id int32, exact bool) {
 	for _, p := range any {
 		seqs, err := c.rs.vocab.expand(p, exact)
 		if err != nil {
@@ -338,7 +341,7 @@ func (c *compiler) lexicon() {
 }
 
 // dictionary sees that the keys of a list are keys of a fixed dictionary.
-func dictionary[T any](c *compiler, name string, rules []T, key func(*T) Phrase) {
+func dictionary[T any](c *compiler, name string, rules []T, key func(*T) phrase) {
 	for i := range rules {
 		if k := key(&rules[i]); schemas.TermID(name, k.Text) == 0 || k.Text == "none" {
 			c.fail(k.Line, "%q is not in dictionary %s", k.Text, name)

@@ -10,17 +10,23 @@ const restTokens = 14
 
 // deed adds what the operator did or promised, with the rest of the clause
 // when the rule asks for it: "I'll send | you the link by e-mail".
-func (s *scanner) deed(list []deed, sn *sentence, f found, at ref, act *Act) []deed {
+func (s *scanner) deed(list []deed, sn *sentence, f found, at ref, act *actRule) []deed {
 	if len(list) >= deedsMax {
 		return list
 	}
 	d := deed{cue: f.cue, at: at}
 	if act.Rest {
 		d.rest = s.rest(sn, f)
-		if d.rest == "" && !act.Open {
+	}
+	if act.Rest || act.Open {
+		lead := s.lead(sn, int(f.from))
+		switch {
+		case lead == "" && d.rest == "" && !act.Open:
 			return list // "I will send.": what, nobody knows
-		}
-		if lead := s.lead(sn, int(f.from)); lead != "" {
+		case lead == "":
+		case act.Rest && d.rest == "":
+			d.rest = lead
+		default:
 			d.rest = strings.TrimSpace(d.rest + " (" + lead + ")")
 		}
 	}
@@ -37,6 +43,7 @@ func (s *scanner) rest(sn *sentence, f found) string {
 			most = min(most, int(other.from))
 		}
 	}
+	clause := most // where a deed of its own begins
 	for end < most {
 		t := &sn.tokens[end]
 		// "30 March, between 9 and 12" goes on after its comma, "the link, please check" does not.
@@ -44,6 +51,9 @@ func (s *scanner) rest(sn *sentence, f found) string {
 			break
 		}
 		end++
+	}
+	if end == clause && clause < len(sn.tokens) {
+		end = s.beforeAnd(sn, i, end)
 	}
 	for end > i && isOne(s.rs.trailing, &sn.tokens[end-1]) {
 		end--
@@ -123,6 +133,17 @@ func (s *scanner) between(sn *sentence, at, from int) string {
 	return strings.ReplaceAll(gap, "\n", " ")
 }
 
+// beforeAnd cuts off the subject of the next deed: "the claim | and an expert
+// will call you".
+func (s *scanner) beforeAnd(sn *sentence, from, end int) int {
+	for i := end - 1; i > from && i >= end-leadTokens; i-- {
+		if sn.tokens[i].word.stem == s.rs.and {
+			return i
+		}
+	}
+	return end
+}
+
 // isOne says whether the token is one of a short list of stems.
 func isOne(stems []string, t *token) bool {
 	return slices.Contains(stems, t.word.stem)
@@ -164,7 +185,7 @@ func tell(verb, rest string) string {
 
 // tellAll tells deeds by their cues' verbs, each once, in the order of the
 // conversation.
-func (s *scanner) tellAll(list []deed, base int32, acts []Act) (out []string, at []ref) {
+func (s *scanner) tellAll(list []deed, base int32, acts []actRule) (out []string, at []ref) {
 	for _, d := range list {
 		text := tell(acts[d.cue-base].Verb, d.rest)
 		if !alike(out, text) {

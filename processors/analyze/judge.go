@@ -159,7 +159,7 @@ func (r *report) emotion(m mood) string {
 
 // CSAT in points of ten.
 const (
-	csatBase     = 5.5
+	csatBase     = 5.2
 	csatFinal    = 3.0
 	csatMean     = 1.5
 	csatThanks   = 0.5

@@ -59,7 +59,7 @@ func (r *report) resolve() {
 		}
 	case solved.sentence > 0 && (solvedByCustomer.sentence >= pending.sentence || pending.sentence == 0):
 		status, at = "resolved", solved
-	case pending.sentence > 0 && content:
+	case pending.sentence > 0 && content || r.openPromise().sentence > 0:
 		status, at = "partially_resolved", pending
 	case pending.sentence > 0 || r.final <= sour:
 		status, at = "unresolved", later(pending, r.lastMood())

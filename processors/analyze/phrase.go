@@ -7,15 +7,15 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Phrase is one phrase of a rules file with the line it stands on. The syntax
+// phrase is one phrase of a rules file with the line it stands on. The syntax
 // is described in the package documentation.
-type Phrase struct {
+type phrase struct {
 	Text string
 	Line int
 }
 
 // UnmarshalYAML takes any scalar as text: a supervisor need not quote "no" or 24.
-func (p *Phrase) UnmarshalYAML(n ast.Node) error {
+func (p *phrase) UnmarshalYAML(n ast.Node) error {
 	p.Line = n.GetToken().Position.Line
 	switch n.(type) {
 	case ast.ScalarNode:
@@ -35,7 +35,7 @@ const (
 
 // expand turns a phrase into the sequences of symbols that match it, adding
 // what it asks for to the vocabulary. With exact, words mean just their form.
-func (v *vocabulary) expand(p Phrase, exact bool) ([][]int32, error) {
+func (v *vocabulary) expand(p phrase, exact bool) ([][]int32, error) {
 	items, err := parsePhrase(p.Text)
 	if err != nil {
 		return nil, err

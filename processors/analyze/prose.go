@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Prose is prose.yaml: the sentences of the analysis in one language. %s is
+// proseFile is prose.yaml: the sentences of the analysis in one language. %s is
 // where the words of the conversation go.
-type Prose struct {
+type proseFile struct {
 	Story      string `yaml:"story"`       // "The customer %s."
 	Conduct    string `yaml:"conduct"`     // "The operator %s."
 	Promise    string `yaml:"promise"`     // "promised to %s"
@@ -45,7 +45,7 @@ var (
 	sentiments  = []string{"positive", "neutral", "negative"}
 )
 
-func (p *Prose) validate(c *compiler) {
+func (p *proseFile) validate(c *compiler) {
 	for name, s := range map[string]string{"story": p.Story, "conduct": p.Conduct, "promise": p.Promise, "about": p.About,
 		"facts": p.Facts, "next.operator": p.Next.Operator} {
 		if strings.Count(s, "%s") != 1 {
@@ -69,7 +69,7 @@ func (p *Prose) validate(c *compiler) {
 }
 
 // list joins phrases: "a, b and c".
-func (p *Prose) list(parts []string) string {
+func (p *proseFile) list(parts []string) string {
 	switch n := len(parts); n {
 	case 0:
 		return ""

@@ -23,11 +23,11 @@ var builtin embed.FS
 // sentence of Who, none of the Unless phrases in the same sentence, and one of
 // the With phrases if there are any.
 type Cue struct {
-	Key    Phrase   `yaml:"key"`
+	Key    phrase   `yaml:"key"`
 	Who    string   `yaml:"who"` // customer, operator, any
-	Any    []Phrase `yaml:"any"`
-	Unless []Phrase `yaml:"unless"`
-	With   []Phrase `yaml:"with"`   // when given, one of these must be in the sentence as well
+	Any    []phrase `yaml:"any"`
+	Unless []phrase `yaml:"unless"`
+	With   []phrase `yaml:"with"`   // when given, one of these must be in the sentence as well
 	Denied bool     `yaml:"denied"` // "not" before it takes it away, also where the kind of rule does not say so
 	Exact  bool     `yaml:"exact"`  // words without a mark mean just their form, not their stem
 }
@@ -38,38 +38,38 @@ type Named struct {
 	Name string `yaml:"name"`
 }
 
-// Weighted are phrases that share one number.
-type Weighted struct {
+// weighted are phrases that share one number.
+type weighted struct {
 	Weight float32  `yaml:"weight"`
-	Any    []Phrase `yaml:"any"`
+	Any    []phrase `yaml:"any"`
 }
 
-// Feelings is sentiment.yaml.
-type Feelings struct {
-	Lexicon      []Weighted `yaml:"lexicon"`      // -4..4, as in VADER (Hutto & Gilbert 2014)
-	Intensifiers []Weighted `yaml:"intensifiers"` // factor on the next word's weight
-	Negations    []Phrase   `yaml:"negations"`
-	Inability    []Phrase   `yaml:"inability"`
-	Breaks       []Phrase   `yaml:"breaks"`
-	But          []Phrase   `yaml:"but"`
-	Emotions     []Emotion  `yaml:"emotions"`
+// feelingsFile is sentiment.yaml.
+type feelingsFile struct {
+	Lexicon      []weighted    `yaml:"lexicon"`      // -4..4, as in VADER (Hutto & Gilbert 2014)
+	Intensifiers []weighted    `yaml:"intensifiers"` // factor on the next word's weight
+	Negations    []phrase      `yaml:"negations"`
+	Inability    []phrase      `yaml:"inability"`
+	Breaks       []phrase      `yaml:"breaks"`
+	But          []phrase      `yaml:"but"`
+	Emotions     []emotionRule `yaml:"emotions"`
 }
 
-// Emotion is a word for how a customer feels, said outright or, without a cue,
+// emotionRule is a word for how a customer feels, said outright or, without a cue,
 // by the score of the turn.
-type Emotion struct {
+type emotionRule struct {
 	Named `yaml:",inline"`
 	Score float64 `yaml:"score"` // -1..1
 }
 
-// Topic is one entry of topics.yaml.
-type Topic struct {
+// topicRule is one entry of topics.yaml.
+type topicRule struct {
 	Named  `yaml:",inline"`
 	Weight float32 `yaml:"weight"` // of one sentence; 1 when left out
 }
 
-// Reason is one entry of reasons.yaml: a typical case, with the words to tell it.
-type Reason struct {
+// reasonRule is one entry of reasons.yaml: a typical case, with the words to tell it.
+type reasonRule struct {
 	Cue      `yaml:",inline"`
 	Topic    string   `yaml:"topic"`
 	Story    string   `yaml:"story"`  // follows "The customer ..."
@@ -83,23 +83,23 @@ type Reason struct {
 	General  bool     `yaml:"general"` // too general to be told second
 }
 
-// Risk is a risk signal; Cost is what it takes from CSAT.
-type Risk struct {
+// riskRule is a risk signal; Cost is what it takes from CSAT.
+type riskRule struct {
 	Cue      `yaml:",inline"`
 	Priority string  `yaml:"priority"`
 	Cost     float64 `yaml:"cost"`
 }
 
-// Signals is signals.yaml.
-type Signals struct {
-	Risks   []Risk `yaml:"risks"`
-	Sales   []Cue  `yaml:"sales"`
-	Funnel  []Cue  `yaml:"funnel"` // the last stage of the list that is found wins
-	Urgency []Cue  `yaml:"urgency"`
+// signalsFile is signals.yaml.
+type signalsFile struct {
+	Risks   []riskRule `yaml:"risks"`
+	Sales   []Cue      `yaml:"sales"`
+	Funnel  []Cue      `yaml:"funnel"` // the last stage of the list that is found wins
+	Urgency []Cue      `yaml:"urgency"`
 }
 
-// Act is something an operator does or promises, as a verb phrase.
-type Act struct {
+// actRule is something an operator does or promises, as a verb phrase.
+type actRule struct {
 	Cue     `yaml:",inline"`
 	Verb    string `yaml:"verb"`
 	Rest    bool   `yaml:"rest"`    // the rest of the clause follows the verb
@@ -108,91 +108,91 @@ type Act struct {
 	Refusal bool   `yaml:"refusal"` // of an act: it is no help
 }
 
-// Conduct is operator.yaml.
-type Conduct struct {
-	Acts        []Act     `yaml:"acts"`
-	Commitments []Act     `yaml:"commitments"`
-	Pronouns    []Pronoun `yaml:"pronouns"`
-	Stops       []Phrase  `yaml:"stops"`    // words before which a told clause ends
-	Leads       []Phrase  `yaml:"leads"`    // words before a promise that are no part of it
-	Trailing    []Phrase  `yaml:"trailing"` // words that may not be its last
-	Manners     []Manner  `yaml:"manners"`
-	Roles       []Cue     `yaml:"roles"` // who speaks, when nobody says
+// conductFile is operator.yaml.
+type conductFile struct {
+	Acts        []actRule     `yaml:"acts"`
+	Commitments []actRule     `yaml:"commitments"`
+	Pronouns    []pronounRule `yaml:"pronouns"`
+	Stops       []phrase      `yaml:"stops"`    // words before which a told clause ends
+	Leads       []phrase      `yaml:"leads"`    // words before a promise that are no part of it
+	Trailing    []phrase      `yaml:"trailing"` // words that may not be its last
+	Manners     []mannerRule  `yaml:"manners"`
+	Roles       []Cue         `yaml:"roles"` // who speaks, when nobody says
 }
 
 // Pronoun rewrites a word of a promise for a third reader: "you" is "the customer".
-type Pronoun struct {
+type pronounRule struct {
 	From string `yaml:"from"`
 	To   string `yaml:"to"`
 }
 
 // Manner moves the politeness or the empathy of the operator.
-type Manner struct {
+type mannerRule struct {
 	Cue        `yaml:",inline"`
 	Politeness float64 `yaml:"politeness"`
 	Empathy    float64 `yaml:"empathy"`
 }
 
-// Notes is notes.yaml.
-type Notes struct {
+// notesFile is notes.yaml.
+type notesFile struct {
 	Causes    []Named `yaml:"causes"`
 	Drivers   []Named `yaml:"drivers"`
 	Obstacles []Named `yaml:"obstacles"`
 }
 
-// Check is one question of checklist.yaml and how to answer it.
-type Check struct {
+// checkRule is one question of checklist.yaml and how to answer it.
+type checkRule struct {
 	ID         int64    `yaml:"id"`
 	Question   string   `yaml:"question"`
-	Keywords   []Phrase `yaml:"keywords"` // an organisation's question with one of these is this question
+	Keywords   []phrase `yaml:"keywords"` // an organisation's question with one of these is this question
 	Who        string   `yaml:"who"`      // operator unless said otherwise
 	Where      string   `yaml:"where"`    // start, end or "" for anywhere
-	Yes        []Phrase `yaml:"yes"`
-	Partly     []Phrase `yaml:"partly"`
-	Unless     []Phrase `yaml:"unless"`
+	Yes        []phrase `yaml:"yes"`
+	Partly     []phrase `yaml:"partly"`
+	Unless     []phrase `yaml:"unless"`
 	YesFrom    []string `yaml:"yes_from"`    // acts, commitments, empathy: any of them is a Yes
 	PartlyFrom []string `yaml:"partly_from"` // likewise for Partially
 	Invert     bool     `yaml:"invert"`      // what is found makes it a No
 	Extra      bool     `yaml:"extra"`       // known, but not in the default checklist
 }
 
-// Playbook is script.yaml.
-type Playbook struct {
-	Title string `yaml:"title"`
-	Steps []Step `yaml:"steps"`
+// playbookFile is script.yaml.
+type playbookFile struct {
+	Title string     `yaml:"title"`
+	Steps []stepRule `yaml:"steps"`
 }
 
-// Step is a step of the default script.
-type Step struct {
+// stepRule is a step of the default script.
+type stepRule struct {
 	Text  string   `yaml:"text"`
-	Any   []Phrase `yaml:"any"`
+	Any   []phrase `yaml:"any"`
 	Check int64    `yaml:"check"` // or: done when this question of the checklist is a Yes
 }
 
-// Entities is entities.yaml.
-type Entities struct {
+// entitiesFile is entities.yaml.
+type entitiesFile struct {
 	Labels     []Named  `yaml:"labels"` // words before an order number and the like
-	Currencies []Phrase `yaml:"currencies"`
-	Months     []Phrase `yaml:"months"`
-	Numerals   []Phrase `yaml:"numerals"`
-	Stop       []Phrase `yaml:"stop"` // words without content, for script alignment
+	Currencies []phrase `yaml:"currencies"`
+	Months     []phrase `yaml:"months"`
+	Numerals   []phrase `yaml:"numerals"`
+	Stop       []phrase `yaml:"stop"` // words without content, for script alignment
 }
 
 // rulesFile is everything the rules say in one language.
 type rulesFile struct {
-	Feelings   Feelings
-	Topics     []Topic
-	Reasons    []Reason
+	Feelings   feelingsFile
+	Topics     []topicRule
+	Reasons    []reasonRule
 	Tags       []Named
 	Products   []Named
-	Signals    Signals
+	Signals    signalsFile
 	Resolution []Cue
-	Conduct    Conduct
-	Notes      Notes
-	Checks     []Check
-	Playbook   Playbook
-	Entities   Entities
-	Prose      Prose
+	Conduct    conductFile
+	Notes      notesFile
+	Checks     []checkRule
+	Playbook   playbookFile
+	Entities   entitiesFile
+	Prose      proseFile
 }
 
 func (r *rulesFile) files() map[string]any {

@@ -173,7 +173,7 @@ func (r *report) plans() {
 		next = r.p.Next.Nothing
 		if r.a.Resolution == "unresolved" || r.a.Resolution == "partially_resolved" {
 			next, nextAt = r.p.Next.FollowUp, r.lastMood()
-			r.action(next, nextAt)
+			r.action(capital(next), nextAt)
 		}
 	}
 	r.a.NextAction = capital(next)
@@ -273,7 +273,7 @@ func (r *report) conduct() string {
 	return put(r.p.Conduct, r.p.list(parts))
 }
 
-func (r *report) act(d deed) *Act { return &r.rs.Conduct.Acts[r.rs.cues[d.cue].index] }
+func (r *report) act(d deed) *actRule { return &r.rs.Conduct.Acts[r.rs.cues[d.cue].index] }
 
 // actsToTell are the first few acts of weight, in the order of the
 // conversation; minor ones fill up.

@@ -11,7 +11,7 @@ import (
 func (c *compiler) validate() {
 	rs := c.rs
 	c.file = "signals.yaml"
-	dictionary(c, schemas.DictRisk, rs.Signals.Risks, func(r *Risk) Phrase { return r.Key })
+	dictionary(c, schemas.DictRisk, rs.Signals.Risks, func(r *riskRule) phrase { return r.Key })
 	dictionary(c, schemas.DictSales, rs.Signals.Sales, cueKey)
 	dictionary(c, schemas.DictFunnelStage, rs.Signals.Funnel, cueKey)
 	dictionary(c, schemas.DictPriority, rs.Signals.Urgency, cueKey)
@@ -37,9 +37,9 @@ func (c *compiler) validate() {
 	rs.Prose.validate(c)
 }
 
-func cueKey(q *Cue) Phrase { return q.Key }
+func cueKey(q *Cue) phrase { return q.Key }
 
-func (c *compiler) oneOf(p Phrase, keys ...string) {
+func (c *compiler) oneOf(p phrase, keys ...string) {
 	if !slices.Contains(keys, p.Text) {
 		c.fail(p.Line, "key %q; it can be %q", p.Text, keys)
 	}
@@ -85,7 +85,7 @@ func (c *compiler) checks() {
 			c.fail(line, "where is %q; it can be start or end", k.Where)
 		}
 		for _, f := range slices.Concat(k.YesFrom, k.PartlyFrom) {
-			c.oneOf(Phrase{f, line}, "acts", "commitments", "empathy", "solved", "pending")
+			c.oneOf(phrase{f, line}, "acts", "commitments", "empathy", "solved", "pending")
 		}
 		ids[k.ID] = true
 	}
