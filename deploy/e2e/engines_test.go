@@ -165,7 +165,7 @@ func (s *stack) kafkaDown() {
 	if again := s.mustTake(newTask(1, false)); again != one {
 		s.Errorf("the key of task %s now gives %s", one, again)
 	}
-	s.completed(3, 40*time.Second)
+	s.completed(3, time.Minute)
 }
 
 // committed are the offsets up to which the warehouse has committed.

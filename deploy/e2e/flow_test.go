@@ -26,10 +26,10 @@ type task struct {
 	audio []byte
 }
 
-// newTask makes the nth task, unlike every other; every tenth is a call.
+// newTask makes the nth task, unlike every other; every twentieth is a call.
 func newTask(n int, calls bool) task {
 	t := task{key: fmt.Sprintf("key-%d", n)}
-	if calls && n%10 == 9 {
+	if calls && n%20 == 19 {
 		t.name, t.audio = fmt.Sprintf("call-%d.wav", n), tone(2500*time.Millisecond, 200+float64(n))
 		return t
 	}
@@ -229,9 +229,12 @@ func (s *stack) audit(codes []string, calls int, within time.Duration) {
 		"SELECT count(), uniqExact(task_code), sum(units) FROM usage FINAL":                                                              {n, n, n},
 		"SELECT uniqExact(code), count() - uniqExact(code, turn) FROM segments FINAL":                                                    {n, 0},
 	} {
-		if got := fmt.Sprint(s.sql(query)); got != fmt.Sprint([][]int{want}) {
-			s.Errorf("%s: %s, not %v", query, got, want)
-		}
+		s.eventually(15*time.Second, query, func() string {
+			if got := fmt.Sprint(s.sql(query)); got != fmt.Sprint([][]int{want}) {
+				return fmt.Sprintf("%s, not %v", got, want)
+			}
+			return ""
+		})
 	}
 	if letters := s.deadLetters(); len(letters) > 0 {
 		s.Errorf("%d dead letters; the first: %s: %s", len(letters), letters[0].Stage, letters[0].Reason)

@@ -108,7 +108,7 @@ func logFolder(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() || *keep {
 			t.Logf("the logs are in %s", dir)
 		} else if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)

@@ -33,6 +33,7 @@ const root = "../.."
 var (
 	engineSet = flag.String("engines", embeddedSet, "embedded, or real: Kafka, redis-server and ClickHouse's engine in processes of their own")
 	program   = flag.String("binary", filepath.Join(root, "bin", "earshot"), "the program under test")
+	keep      = flag.Bool("keep", false, "keep the logs of tests that pass, too")
 	seed      = flag.Uint64("seed", 0, "of the random moments of the kill test; 0: another one each time")
 )
 

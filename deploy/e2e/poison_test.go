@@ -94,8 +94,8 @@ func TestPoisonEndsInItsCodeAndOthersFlow(t *testing.T) {
 	if n := s.total(url.Values{"status": {"error"}}); n != 1 {
 		t.Errorf("%d tasks ended in error, of one", n)
 	}
-	if chats, _ := s.usage(); chats != 54 {
-		t.Errorf("%d chats are paid for, not 54", chats)
+	if chats, _ := s.usage(); chats != 57 {
+		t.Errorf("%d chats are paid for, not 57", chats)
 	}
 	s.eventually(5*time.Second, "no file is left behind", s.leftovers)
 	if letters := s.deadLetters(); len(letters) > 0 {
@@ -209,14 +209,14 @@ func TestGarbageOnTheLogGoesToTheDeadLetters(t *testing.T) {
 // TestReplayTakesDeadLettersBack lets a call fail for a reason that is ours, no
 // ffmpeg, until it is a dead letter, and takes it back when the reason is gone.
 func TestReplayTakesDeadLettersBack(t *testing.T) {
-	s := newStack(t, speech(t)...)
+	s := newStack(t, append(speech(t), "EARSHOT_ATTEMPTS=3")...)
 	s.args = []string{"--roles", "api,analyze,sink"} // nobody transcribes yet
 	s.start()
 	header, body := form(t, "late.wav", tone(3*time.Second, 300), nil)
 	code, _ := s.call(s.Client, http.MethodPost, "/addtaskcall", header, body).json(t)["code"].(string)
 	s.stop()
 
-	s.args, s.env = nil, append(s.env, "PATH="+t.TempDir())
+	s.args, s.env = nil, append(s.env, "EARSHOT_FFMPEG=/nowhere/ffmpeg")
 	s.start()
 	task := s.ended(code)
 	if message, _ := task["error_message"].(string); task["status"] != "error" || !strings.Contains(message, "earshot replay") {

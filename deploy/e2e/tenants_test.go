@@ -174,7 +174,7 @@ func (s *stack) checkSeparate(other *client.Client, mine, theirs string) {
 	if err1 != nil || err2 != nil || a == b {
 		s.Errorf("one key of two organisations gives %q, %v and %q, %v", a, err1, b, err2)
 	}
-	file := newTask(9, true)
+	file := newTask(19, true)
 	file.key = ""
 	if _, err := file.submit(s.Context(), s.Client); err != nil {
 		s.Errorf("upload: %v", err)
