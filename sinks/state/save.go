@@ -41,8 +41,8 @@ type idem struct {
 	left int64 // ms
 }
 
-func newTally() *tally {
-	return &tally{map[string]int64{}, map[string]string{}, map[string]idem{}, map[string]int64{}, map[string]time.Time{}}
+func newTally(tasks int) *tally {
+	return &tally{map[string]int64{}, make(map[string]string, tasks), make(map[string]idem, tasks), map[string]int64{}, map[string]time.Time{}}
 }
 
 // at joins a key and a field of its hash; neither holds a NUL.
@@ -103,7 +103,7 @@ func (b *builder) save(ctx context.Context) error {
 // saveTasks writes the task records on all cores.
 func (b *builder) saveTasks(ctx context.Context) (*tally, error) {
 	codes, plans, now := b.fold.codes(), b.fold.plans(), b.p.store.now()
-	t := newTally()
+	t := newTally(len(codes))
 	var bad []poison
 	var failed error
 	var lock sync.Mutex
