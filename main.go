@@ -25,6 +25,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"earshot/deploy/config"
+	"earshot/deploy/drain"
 	"earshot/deploy/engines"
 	"earshot/ingest"
 	"earshot/processors"
@@ -136,7 +137,7 @@ func (s *serve) Run(ctx context.Context) error {
 		defer profiler.Close()
 	}
 
-	var intake, work, drain []actor // in this order they are stopped
+	var intake, work, sinks []drain.Actor // in this order they are stopped
 	if s.has("transcribe") {
 		t, err := transcribe.New(cfg.Transcribe, filepath.Join(cfg.Engines.Data, "models"), log)
 		if err != nil {
@@ -157,13 +158,14 @@ func (s *serve) Run(ctx context.Context) error {
 			return fmt.Errorf("ClickHouse migrations: %w", err)
 		}
 		w := warehouse.New(p.engines.ClickHouse, p.engines.Kafka, p.codec, p.metrics, cfg.Warehouse, log)
-		drain = append(drain, actor{"warehouse", w.Run}, actor{"state", state.NewProjection(p.store, p.engines.Kafka, p.codec, p.metrics, log).Run})
+		sinks = append(sinks, drain.Actor{Name: schemas.StageWarehouse, Run: w.Run},
+			drain.Actor{Name: schemas.StageState, Run: state.NewProjection(p.store, p.engines.Kafka, p.codec, p.metrics, log).Run})
 	}
 	if intake, err = p.intake(listener, s.has("api")); err != nil {
 		return err
 	}
 	log.Info("earshot serves", "address", listener.Addr().String(), "roles", strings.Join(s.Roles, ","), "data", cfg.Engines.Data, "version", version)
-	err = runInOrder(ctx, log, intake, work, drain)
+	err = drain.InOrder(ctx, log, intake, work, sinks)
 	log.Info("earshot stopped")
 	return err
 }
@@ -233,15 +235,15 @@ func (p *program) close() {
 	}
 }
 
-func (p *program) worker(stage processors.Stage, slots int) actor {
+func (p *program) worker(stage processors.Stage, slots int) drain.Actor {
 	w := &processors.Worker{Config: p.cfg.Process, Stage: stage, Slots: slots, NewClient: p.engines.Kafka,
 		Producer: p.producer, Store: p.store, Codec: p.codec, Metrics: p.metrics, Log: p.log}
-	return actor{stage.Name, w.Run}
+	return drain.Actor{Name: stage.Name, Run: w.Run}
 }
 
 // intake returns the API and, where accounts are served, the creation of the
 // first one, which has to wait for the state; until then /readyz is red.
-func (p *program) intake(listener net.Listener, accounts bool) (actors []actor, err error) {
+func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.Actor, err error) {
 	c := p.cfg.API
 	if c.UploadDir == "" {
 		c.UploadDir = p.tmp
@@ -265,9 +267,9 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []actor, 
 			return health
 		},
 	})
-	actors = []actor{{"api", func(ctx context.Context) error { return web.Serve(ctx, listener) }}}
+	actors = []drain.Actor{{Name: "api", Run: func(ctx context.Context) error { return web.Serve(ctx, listener) }}}
 	if accounts {
-		actors = append(actors, actor{"bootstrap", func(ctx context.Context) error {
+		actors = append(actors, drain.Actor{Name: "bootstrap", Run: func(ctx context.Context) error {
 			if err := p.bootstrap(ctx, door); err != nil {
 				return err
 			}
@@ -288,55 +290,6 @@ func (p *program) bootstrap(ctx context.Context, door *ingest.Door) error {
 		fmt.Printf("First administrator: %s, password %s (shown once)\n", p.cfg.Bootstrap.Email, generated)
 	}
 	return err
-}
-
-// actor is something that runs until its context ends.
-type actor struct {
-	name string
-	run  func(context.Context) error
-}
-
-// runInOrder starts all groups and, when ctx ends or any actor does, stops them
-// group by group, each after the one before has ended.
-func runInOrder(ctx context.Context, log *slog.Logger, groups ...[]actor) error {
-	ended := make(chan error, 16)
-	var stops []func()
-	for _, group := range groups {
-		running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		done := make(chan struct{}, len(group))
-		for _, a := range group {
-			go func() {
-				err := a.run(running)
-				if err != nil && !errors.Is(err, context.Canceled) {
-					err = fmt.Errorf("%s: %w", a.name, err)
-				} else {
-					err = nil
-				}
-				log.Debug("ended", "actor", a.name)
-				ended <- err
-				done <- struct{}{}
-			}()
-		}
-		stops = append(stops, func() {
-			cancel()
-			for range group {
-				<-done
-			}
-		})
-	}
-	var first error
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-	case first = <-ended:
-	}
-	for _, stop := range stops {
-		stop()
-	}
-	for len(ended) > 0 {
-		first = errors.Join(first, <-ended)
-	}
-	return first
 }
 
 type validate struct {
