@@ -105,7 +105,8 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 	}
 	s.Task = a.Task // New, or Resume under the first caller's code
 	if err := d.keep(ctx, s); err != nil {
-		return Receipt{}, err
+		// Nothing is on the log yet: give back what was reserved.
+		return Receipt{}, errors.Join(err, d.store.Abandon(context.WithoutCancel(ctx), s.Task.Org, s.Task.Code))
 	}
 	event := schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances}
 	if err := d.publish(ctx, topicOf(s), event); err != nil {

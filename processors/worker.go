@@ -226,19 +226,40 @@ func (w *Worker) decode(records []*kgo.Record) []held {
 var errSkip = errors.New("already done")
 
 func (w *Worker) skipDone(ctx context.Context, batch []held) {
-	keys := make([]state.TaskKey, len(batch))
+	var open []*held
+	var keys []state.TaskKey
 	for i := range batch {
-		keys[i] = state.TaskKey{Org: batch[i].job.Task.Org, Code: batch[i].job.Task.Code}
+		if h := &batch[i]; h.err == nil {
+			open, keys = append(open, h), append(keys, state.TaskKey{Org: h.job.Task.Org, Code: h.job.Task.Code})
+		}
 	}
-	versions, err := w.Store.Versions(ctx, keys)
-	if err != nil {
-		return // doing work twice is harmless, not doing it is not
-	}
-	for i, v := range versions {
-		h := &batch[i]
-		failed := v == schemas.StatusVersion(schemas.StatusError) && !replayed(h.record)
-		if h.err == nil && (failed || v >= w.Done && v != schemas.StatusVersion(schemas.StatusError)) {
+	versions, err := w.versions(ctx, keys)
+	for i, h := range open {
+		switch {
+		case err != nil:
+			h.err = err
+		case versions[i] == schemas.StatusVersion(schemas.StatusError):
+			if !replayed(h.record) {
+				h.err = errSkip
+			}
+		case versions[i] >= w.Done:
 			h.err = errSkip
+		}
+	}
+}
+
+// versions waits for the state for as long as it takes, the locks being
+// renewed meanwhile: an outage of Redis must not use up the deliveries of a
+// record, and work done twice would say "processing" of a task that is completed.
+func (w *Worker) versions(ctx context.Context, keys []state.TaskKey) ([]int64, error) {
+	for {
+		versions, err := w.Store.Versions(ctx, keys)
+		if err == nil {
+			return versions, nil
+		}
+		w.Log.Warn("waiting for the state", "stage", w.Name, "error", err)
+		if pause(ctx, time.Second) != nil {
+			return nil, err
 		}
 	}
 }
