@@ -137,7 +137,7 @@ func (e *Engines) Kafka(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.ClientID("earshot"),
 		kgo.DialTimeout(startTimeout),
 		// The partitions of a killed sink stand still for this long; Kafka's default is 45 s. Heartbeats go on while a sink waits for its engine.
-		kgo.SessionTimeout(10*time.Second),
+		kgo.SessionTimeout(10 * time.Second),
 		kgo.ProducerLinger(5 * time.Millisecond),
 		kgo.ProducerBatchMaxBytesFn(batchBytes),
 		kgo.WithLogger(clientLog{e.log}),

@@ -280,7 +280,7 @@ func negated(tokens []token, i int, wish bool) bool {
 		if tokens[j+1].pause || tokens[j].mark&markBreak != 0 {
 			return false
 		}
-		if tokens[j].mark&markNegation != 0 && !(wish && tokens[j].mark&markInability != 0) {
+		if tokens[j].mark&markNegation != 0 && (!wish || tokens[j].mark&markInability == 0) {
 			return true
 		}
 	}

@@ -186,8 +186,7 @@ func (s *Store) sweep(ctx context.Context) (int, error) {
 	before := strconv.FormatInt(s.now().Add(-abandonAfter).UnixMilli(), 10)
 	var n int
 	for _, org := range orgs {
-		codes, err := s.rdb.ZRangeByScore(ctx, orgPrefix(org)+subAccepting,
-			&redis.ZRangeBy{Min: "-inf", Max: before, Count: 1000}).Result()
+		codes, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{Key: orgPrefix(org) + subAccepting, ByScore: true, Start: "-inf", Stop: before, Count: 1000}).Result()
 		if err != nil {
 			return n, fmt.Errorf("redis: sweep: %w", err)
 		}
