@@ -68,6 +68,8 @@ group.share.min.heartbeat.interval.ms=1000
 group.share.heartbeat.interval.ms=2000
 group.share.min.session.timeout.ms=6000
 group.share.session.timeout.ms=10000
+# After a restart of the broker share groups get no partitions until this long after their last set-up (default 30 s).
+group.share.initialize.retry.interval.ms=1000
 
 # Sized for a small machine.
 num.network.threads=2
