@@ -3,6 +3,7 @@ package read
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"strings"
 	"time"
 
@@ -15,9 +16,9 @@ import (
 // beyond the last is empty.
 //
 // It takes two queries. The first counts the matches by time of their last
-// change, in steps of about 19 hours: that gives the total, and the narrow span
-// of time in which the page lies. The second sorts that span only, so that page
-// 1 of a million costs little more than counting.
+// change, in steps of about 19 hours, with the range of their task codes: that
+// gives the total, and tells where the page lies. The second sorts that range of
+// the table only, so that page 1 of a million costs little more than counting.
 func (r *Reader) Filter(ctx context.Context, org string, c Criteria) (Page, error) {
 	if c.Page < 1 {
 		c.Page = 1
@@ -32,15 +33,17 @@ func (r *Reader) Filter(ctx context.Context, org string, c Criteria) (Page, erro
 		return Page{}, err
 	}
 	first := uint64(c.Page-1) * uint64(c.PerPage)
-	from, until, skip, total := cover(spans, first, uint64(c.PerPage))
-	page.Total = int64(total)
-	if first >= total {
+	part := cover(spans, first, uint64(c.PerPage))
+	page.Total = int64(part.total)
+	if first >= part.total {
 		return page, nil
 	}
-	w.add("updated_at >= {after:DateTime64(6, 'UTC')}", "after", from)
-	w.add("updated_at < {before:DateTime64(6, 'UTC')}", "before", until)
+	w.add("updated_at >= {after:DateTime64(6, 'UTC')}", "after", part.from)
+	w.add("updated_at < {before:DateTime64(6, 'UTC')}", "before", part.until)
+	w.add("toUInt128(code) >= {low:UInt128}", "low", part.low.String())
+	w.add("toUInt128(code) <= {high:UInt128}", "high", part.high.String())
 	w.bind("limit", c.PerPage)
-	w.bind("offset", skip)
+	w.bind("offset", part.skip)
 	page.Tasks, err = r.rows(ctx, `SELECT `+rowColumns+` FROM interactions FINAL WHERE `+w.String()+`
 		ORDER BY updated_at DESC, id DESC LIMIT {limit:UInt64} OFFSET {offset:UInt64}`, w.args...)
 	return page, err
@@ -52,11 +55,12 @@ const spanBits = 36
 // span counts matches whose updated_at lies in the span-th step since 1970.
 type span struct {
 	number, matches uint64
+	low, high       big.Int // the least and the greatest task code, as the table is sorted
 }
 
 func (r *Reader) spans(ctx context.Context, w *conditions) ([]span, error) {
-	rows, err := r.conn.Query(bounded(ctx), fmt.Sprintf(`SELECT bitShiftRight(reinterpretAsUInt64(updated_at), %d) AS span, count()
-		FROM interactions FINAL WHERE %s GROUP BY span ORDER BY span DESC`, spanBits, w), w.args...)
+	rows, err := r.conn.Query(bounded(ctx), fmt.Sprintf(`SELECT bitShiftRight(reinterpretAsUInt64(updated_at), %d) AS span, count(),
+		min(toUInt128(code)), max(toUInt128(code)) FROM interactions FINAL WHERE %s GROUP BY span ORDER BY span DESC`, spanBits, w), w.args...)
 	if err != nil {
 		return nil, databaseError(err)
 	}
@@ -64,7 +68,7 @@ func (r *Reader) spans(ctx context.Context, w *conditions) ([]span, error) {
 	var out []span
 	for rows.Next() {
 		var s span
-		if err := rows.Scan(&s.number, &s.matches); err != nil {
+		if err := rows.Scan(&s.number, &s.matches, &s.low, &s.high); err != nil {
 			return nil, databaseError(err)
 		}
 		out = append(out, s)
@@ -75,22 +79,38 @@ func (r *Reader) spans(ctx context.Context, w *conditions) ([]span, error) {
 	return out, nil
 }
 
-// cover finds the spans, newest first, that hold matches first..first+n-1, and
-// how many matches of those spans come before.
-func cover(spans []span, first, n uint64) (from, until time.Time, skip, total uint64) {
+// part is where a page lies: in time, among the codes, and behind how many
+// matches of that part.
+type part struct {
+	from, until time.Time
+	low, high   big.Int
+	skip        uint64
+	total       uint64 // matches of all spans
+}
+
+// cover finds the part that holds the matches first..first+n-1 of spans, newest
+// first.
+func cover(spans []span, first, n uint64) (p part) {
 	for _, s := range spans {
-		before := total
-		total += s.matches
-		if total <= first || before >= first+n {
+		before := p.total
+		p.total += s.matches
+		if p.total <= first || before >= first+n {
 			continue
 		}
-		if until.IsZero() {
-			until = time.UnixMicro(int64((s.number + 1) << spanBits))
-			skip = first - before
+		begins := p.until.IsZero()
+		if begins {
+			p.until = time.UnixMicro(int64((s.number + 1) << spanBits))
+			p.skip = first - before
 		}
-		from = time.UnixMicro(int64(s.number << spanBits))
+		p.from = time.UnixMicro(int64(s.number << spanBits))
+		if begins || s.low.Cmp(&p.low) < 0 {
+			p.low = s.low
+		}
+		if begins || s.high.Cmp(&p.high) > 0 {
+			p.high = s.high
+		}
 	}
-	return from, until, skip, total
+	return p
 }
 
 // conditions collects predicates, all of which must hold, with their values.

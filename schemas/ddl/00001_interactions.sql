@@ -117,9 +117,8 @@ CREATE TABLE IF NOT EXISTS interactions (
     INDEX words_index words TYPE text(tokenizer = 'array'),
     INDEX tags_index tag_keys TYPE text(tokenizer = 'array'),
     INDEX checklist_index checklist_keys TYPE text(tokenizer = 'array'),
-    -- all three grow with the code, so that granules are skipped by them
+    -- both grow with the code, so that granules are skipped by them
     INDEX id_range id TYPE minmax,
-    INDEX updated_range updated_at TYPE minmax,
     INDEX conversation_range call_datetime TYPE minmax
 )
 ENGINE = ReplacingMergeTree(version)

@@ -188,7 +188,9 @@ func TestDeadLetterOfALargeRecord(t *testing.T) {
 	e, closeEnv := newEnv(t, t.Output())
 	defer closeEnv()
 	open := e.newClient
-	e.newClient = func(opts ...kgo.Opt) (*kgo.Client, error) { return open(append(opts, kgo.ProducerBatchMaxBytes(100_000))...) }
+	e.newClient = func(opts ...kgo.Opt) (*kgo.Client, error) {
+		return open(append(opts, kgo.ProducerBatchMaxBytes(100_000))...)
+	}
 	f := fates["finished chat"](e, 0)
 	e.produce(append(f.records, &kgo.Record{Topic: schemas.TopicText, Value: make([]byte, 200_000)}))
 	e.run(db.Conn, quick, nil)

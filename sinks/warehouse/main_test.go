@@ -57,7 +57,7 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	server, err := chdb.Open(chdb.Options{Library: lib, Dir: dir}, slog.New(slog.DiscardHandler))
+	server, err := chdb.Open(chdb.Options{Library: lib, Dir: dir, MaxMemory: 512 << 20}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return 1, err
 	}

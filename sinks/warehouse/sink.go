@@ -23,7 +23,7 @@ import (
 type Config struct {
 	BatchRecords int           `env:"EARSHOT_WAREHOUSE_BATCH_RECORDS" envDefault:"20000" help:"records in one insert into ClickHouse at most"`
 	BatchBytes   int           `env:"EARSHOT_WAREHOUSE_BATCH_BYTES" envDefault:"8388608" help:"bytes of events in one insert at most, one record more or less; bounds memory"`
-	BatchAge     time.Duration `env:"EARSHOT_WAREHOUSE_BATCH_AGE" envDefault:"500ms" help:"longest time a record waits for its insert; a task completes that much later"`
+	BatchAge     time.Duration `env:"EARSHOT_WAREHOUSE_BATCH_AGE" envDefault:"1s" help:"time between two inserts while records keep coming; a record waits that long at most, after a pause much less"`
 }
 
 // Validate refuses what cannot work.
@@ -43,6 +43,7 @@ const (
 	retryMost     = 10 * time.Second
 	commitTimeout = 10 * time.Second
 	lagEvery      = 5 * time.Second
+	linger        = 50 * time.Millisecond // after a pause: what belongs to a task comes within that time
 	fetchBytes    = 16 << 20 // fetched ahead while a batch is written
 	pollRecords   = 1000     // at once, so that the bound on bytes is not exceeded by much
 )
@@ -56,9 +57,10 @@ type Sink struct {
 	cfg       Config
 	log       *slog.Logger
 
-	client *kgo.Client
-	mu     sync.Mutex // held while offsets are committed
-	owned  map[partition]bool
+	client   *kgo.Client
+	inserted time.Time  // when the last batch was
+	mu       sync.Mutex // held while offsets are committed
+	owned    map[partition]bool
 }
 
 // New returns a sink that Run starts. newClient opens a Kafka client with the
@@ -100,19 +102,25 @@ func (s *Sink) Run(ctx context.Context) error {
 }
 
 // collect polls one batch together: until ctx ends, a bound of the Config is
-// reached, or its first record is BatchAge old.
+// reached, or BatchAge has passed since the last insert. An insert costs
+// ClickHouse 50 ms of work however few its rows are, so under load there is one
+// in BatchAge, while a lone chat is not kept waiting.
 func (s *Sink) collect(ctx context.Context) []*kgo.Record {
 	fetches := s.client.PollRecords(ctx, min(s.cfg.BatchRecords, pollRecords))
-	s.reportFetchErrors(fetches)
+	s.reportFetchErrors(ctx, fetches)
 	records, bytes := fetches.Records(), size(fetches)
 	if len(records) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.BatchAge)
+	due := time.Now().Add(min(linger, s.cfg.BatchAge))
+	if next := s.inserted.Add(s.cfg.BatchAge); next.After(due) {
+		due = next
+	}
+	ctx, cancel := context.WithDeadline(ctx, due)
 	defer cancel()
 	for ctx.Err() == nil && len(records) < s.cfg.BatchRecords && bytes < s.cfg.BatchBytes {
 		fetches := s.client.PollRecords(ctx, min(s.cfg.BatchRecords-len(records), pollRecords))
-		s.reportFetchErrors(fetches)
+		s.reportFetchErrors(ctx, fetches)
 		records = append(records, fetches.Records()...)
 		bytes += size(fetches)
 	}
@@ -124,14 +132,31 @@ func size(fetches kgo.Fetches) (bytes int) {
 	return bytes
 }
 
-func (s *Sink) reportFetchErrors(fetches kgo.Fetches) {
+// reportFetchErrors also waits a moment when there are some: they come again
+// with the next poll, at once.
+func (s *Sink) reportFetchErrors(ctx context.Context, fetches kgo.Fetches) {
+	failed := false
 	fetches.EachError(func(topic string, n int32, err error) {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return
 		}
+		failed = true
 		s.metrics.Errors(schemas.StageWarehouse, "ours").Inc()
 		s.log.Error("read the log", "topic", topic, "partition", n, "error", err)
 	})
+	if failed {
+		pause(ctx, time.Second)
+	}
+}
+
+// pause waits; it ends early with ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // write takes a batch all the way; when ctx ends first, its offsets stay.
@@ -150,6 +175,7 @@ func (s *Sink) write(ctx context.Context, records []*kgo.Record) {
 		return
 	}
 	s.commit(ctx, records)
+	s.inserted = begin
 	s.metrics.Out(schemas.StageWarehouse).Add(float64(len(records) - bad))
 	s.metrics.Latency(schemas.StageWarehouse).Observe(time.Since(begin).Seconds())
 }
@@ -166,13 +192,7 @@ func (s *Sink) retry(ctx context.Context, what string, do func() error) error {
 		}
 		s.metrics.Errors(schemas.StageWarehouse, "ours").Inc()
 		s.log.Error(what, "error", err, "again_in", wait)
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
-		}
+		pause(ctx, wait)
 	}
 }
 
