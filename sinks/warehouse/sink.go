@@ -44,8 +44,8 @@ const (
 	commitTimeout = 10 * time.Second
 	lagEvery      = 5 * time.Second
 	linger        = 50 * time.Millisecond // after a pause: what belongs to a task comes within that time
-	fetchBytes    = 16 << 20 // fetched ahead while a batch is written
-	pollRecords   = 1000     // at once, so that the bound on bytes is not exceeded by much
+	fetchBytes    = 16 << 20              // fetched ahead while a batch is written
+	pollRecords   = 1000                  // at once, so that the bound on bytes is not exceeded by much
 )
 
 // Sink is one member of the consumer group that writes to ClickHouse.
