@@ -1,9 +1,9 @@
 package transcribe
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -73,7 +73,7 @@ func writeFrame(w io.Writer, head any, body []byte) error {
 }
 
 // readFrame reads a frame into head. io.EOF means that the other side closed
-// between two frames. Memory grows with what arrives, not with what is claimed.
+// between two frames.
 func readFrame(r io.Reader, head any) (body []byte, err error) {
 	var lengths [8]byte
 	if _, err := io.ReadFull(r, lengths[:]); err != nil {
@@ -93,12 +93,25 @@ func readFrame(r io.Reader, head any) (body []byte, err error) {
 	return readExactly(r, bodyLength)
 }
 
+// readExactly reads n bytes. A claim that is not kept costs a megabyte.
 func readExactly(r io.Reader, n uint32) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(int(min(n, 1<<16)) + bytes.MinRead)
-	got, err := b.ReadFrom(io.LimitReader(r, int64(n)))
-	if err == nil && got < int64(n) {
-		err = io.ErrUnexpectedEOF
+	b := make([]byte, min(n, 1<<20))
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, unexpected(err)
 	}
-	return b.Bytes(), err
+	if got := len(b); uint32(got) < n {
+		b = append(make([]byte, 0, n), b...)[:n]
+		if _, err := io.ReadFull(r, b[got:]); err != nil {
+			return nil, unexpected(err)
+		}
+	}
+	return b, nil
+}
+
+// unexpected tells the end within a frame from the one between frames.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

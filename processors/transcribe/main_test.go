@@ -47,22 +47,20 @@ func tone(hz float64, seconds float64, rate int) []int16 {
 func silence(seconds float64, rate int) []int16 { return make([]int16, int(seconds*float64(rate))) }
 
 // babble is a sound that changes like speech does: syllables of a random
-// pitch with overtones. The seed makes one voice differ from another.
+// pitch with overtones, anew every twenty seconds. The seed makes one voice
+// differ from another.
 func babble(seed, seconds float64) []int16 {
-	samples := make([]int16, int(seconds*rate))
+	samples := make([]int16, int(min(seconds, 20)*rate))
 	for i := range samples {
 		at := float64(i) / rate
 		syllable := math.Floor(at * 4)
-		pitch := 100 + 200*math.Abs(math.Sin(seed*12.9898+syllable*78.233))
+		phase := 2 * math.Pi * at * math.Floor(100+200*math.Abs(math.Sin(seed*12.9898+syllable*78.233)))
 		timbre := math.Abs(math.Sin(seed*4.1414 + syllable*31.77))
 		envelope := math.Sin(math.Pi * (at*4 - syllable))
-		v := 0.0
-		for n := 1.0; n < 12; n++ {
-			v += math.Sin(2*math.Pi*pitch*n*at) * math.Pow(timbre, n/3)
-		}
-		samples[i] = int16(3000 * envelope * v)
+		v := math.Sin(phase) + timbre*math.Sin(3*phase) + timbre*timbre*math.Sin(7*phase) + math.Sin(11*phase)/4
+		samples[i] = int16(6000 * envelope * v)
 	}
-	return samples
+	return slices.Repeat(samples, int(math.Ceil(seconds/20)))[:int(seconds*rate)]
 }
 
 // wavFile writes 16 bit PCM.
@@ -79,11 +77,13 @@ func wavFile(t testing.TB, rate int, channels ...[]int16) string {
 	b = binary.LittleEndian.AppendUint16(b, uint16(2*len(channels)))
 	b = binary.LittleEndian.AppendUint16(b, 16)
 	b = binary.LittleEndian.AppendUint32(append(b, "data"...), uint32(size))
+	mixed := make([]int16, 0, n*len(channels))
 	for i := range n {
 		for _, c := range channels {
-			b = binary.LittleEndian.AppendUint16(b, uint16(c[i]))
+			mixed = append(mixed, c[i])
 		}
 	}
+	b = append(b, encode(make([]byte, 0, size), mixed)...)
 	return file(t, "recording.wav", b)
 }
 

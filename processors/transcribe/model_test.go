@@ -112,9 +112,17 @@ func TestFindWeights(t *testing.T) {
 	}
 }
 
+// Whatever a file says, the walk ends at its end, and passes only at its end.
 func FuzzCheckWeights(f *testing.F) {
-	f.Add(tiny()[:70_000], int64(1<<20))
-	f.Add(tiny()[:48], int64(48))
+	// The same model with one mel filter instead of eighty, so that seeds are small.
+	small := bytes.Clone(tiny()[:56])
+	binary.LittleEndian.PutUint32(small[4+9*4:], 1)
+	binary.LittleEndian.PutUint32(small[4+11*4:], 1)
+	small = append(small, make([]byte, 201*4)...)
+	small = append(small, tiny()[56+80*201*4:firstTensor()+200]...)
+	f.Add(small, int64(len(small)))
+	f.Add(small, int64(1<<40))
+	f.Add(small[:48], int64(48))
 	f.Fuzz(func(t *testing.T, b []byte, size int64) {
 		if err := checkWeights(bytes.NewReader(b), size); err == nil && int64(len(b)) < size {
 			t.Fatal("passed without having been read to its end")

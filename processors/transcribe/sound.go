@@ -3,6 +3,7 @@ package transcribe
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // window is a stretch of a recording, channel by channel.
@@ -124,7 +125,7 @@ func opening(samples []int16, frames []bool) []int16 {
 
 // encode is samples as they go to the recogniser; it reuses buffer.
 func encode(buffer []byte, samples []int16) []byte {
-	buffer = buffer[:0]
+	buffer = slices.Grow(buffer[:0], 2*len(samples))
 	for _, s := range samples {
 		buffer = binary.LittleEndian.AppendUint16(buffer, uint16(s))
 	}

@@ -1,0 +1,369 @@
+//go:build whisper
+
+package transcribe
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"earshot/schemas"
+)
+
+func newTranscriber(t testing.TB, cfg Config, model []byte) *Transcriber {
+	t.Helper()
+	if model != nil {
+		cfg.Model = file(t, "ggml-tiny.bin", model)
+	}
+	tr, err := New(cfg, t.TempDir(), quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tr.Close)
+	return tr
+}
+
+func transcribe(t testing.TB, tr *Transcriber, s schemas.TaskSubmitted, path string) schemas.Transcript {
+	t.Helper()
+	got, err := tr.Transcribe(t.Context(), s, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// texts are the texts of a channel, in order.
+func texts(tr schemas.Transcript, channel int64) (all []string) {
+	for _, u := range tr.Utterances {
+		if u.Channel == channel {
+			all = append(all, u.Text)
+		}
+	}
+	return all
+}
+
+func speakers(tr schemas.Transcript) string {
+	var all []string
+	for _, u := range tr.Utterances {
+		if !slices.Contains(all, u.Speaker) {
+			all = append(all, u.Speaker)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// The words of a channel are those of that voice alone; who speaks and from
+// where that is known follows from the channels.
+func TestChannels(t *testing.T) {
+	tr := newTranscriber(t, testConfig(), tiny())
+	a, b, none := babble(1, 14), babble(2, 14), silence(14, rate)
+	onlyA := texts(transcribe(t, tr, schemas.TaskSubmitted{}, wavFile(t, rate, a)), 0)
+	onlyB := texts(transcribe(t, tr, schemas.TaskSubmitted{}, wavFile(t, rate, b)), 0)
+	if len(onlyA) == 0 || slices.Equal(onlyA, onlyB) {
+		t.Fatalf("the voices cannot be told apart: %q, %q", onlyA, onlyB)
+	}
+	swapped := []schemas.Channel{{Index: 0, Role: schemas.RoleCustomer}, {Index: 1, Role: schemas.RoleOperator}}
+	tests := []struct {
+		name     string
+		channels [][]int16
+		given    []schemas.Channel
+		left     []string
+		right    []string
+		source   string
+		speakers string
+	}{
+		{"stereo", [][]int16{a, b}, nil, onlyA, onlyB, "channel", "customer operator"},
+		{"stereo the other way round", [][]int16{b, a}, nil, onlyB, onlyA, "channel", "customer operator"},
+		{"stated roles", [][]int16{a, b}, swapped, onlyA, onlyB, "channel", "customer operator"},
+		{"mono", [][]int16{a}, nil, onlyA, nil, "text", "unknown"},
+		{"mono of a two-sided source", [][]int16{a}, swapped, onlyA, nil, "text", "unknown"},
+		{"one side alone, as stated", [][]int16{a}, swapped[:1], onlyA, nil, "channel", "customer"},
+		{"mono stored as stereo", [][]int16{a, a}, nil, onlyA, nil, "text", "unknown"},
+		{"mono stored as stereo, stated", [][]int16{a, scale(a, 0.5)}, swapped, onlyA, nil, "text", "unknown"},
+		{"right silent", [][]int16{a, none}, nil, onlyA, nil, "text", "unknown"},
+		{"left silent", [][]int16{none, b}, nil, nil, onlyB, "text", "unknown"},
+		{"customer silent, as stated", [][]int16{none, b}, swapped, nil, onlyB, "channel", "operator"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := transcribe(t, tr, schemas.TaskSubmitted{Channels: tt.given}, wavFile(t, rate, tt.channels...))
+			left, right := strings.Join(texts(got, 0), " "), strings.Join(texts(got, 1), " ")
+			if left != strings.Join(tt.left, " ") || right != strings.Join(tt.right, " ") {
+				t.Errorf("got %q | %q, want %q | %q", left, right, tt.left, tt.right)
+			}
+			if got.RoleSource != tt.source || speakers(got) != tt.speakers {
+				t.Errorf("got %s from %s, want %s from %s", speakers(got), got.RoleSource, tt.speakers, tt.source)
+			}
+			if tt.given != nil && tt.source == "channel" && got.Utterances[0].Speaker != tt.given[got.Utterances[0].Channel].Role {
+				t.Errorf("channel %d is %s", got.Utterances[0].Channel, got.Utterances[0].Speaker)
+			}
+		})
+	}
+}
+
+func TestTranscript(t *testing.T) {
+	tr := newTranscriber(t, testConfig(), tiny())
+	got := transcribe(t, tr, schemas.TaskSubmitted{Task: schemas.Task{Code: "c"}}, wavFile(t, rate, babble(1, 40), babble(2, 40)))
+	if got.Task.Code != "c" || got.Task.Seconds != 40 || got.Version != 1 || got.Language != "en" || got.NoSpeech || got.CreatedAt.IsZero() {
+		t.Errorf("got %+v", got)
+	}
+	if !strings.HasPrefix(got.Engine, "whisper.cpp 1.") || !strings.HasPrefix(got.Model, "ggml-tiny.bin@sha256:") {
+		t.Errorf("made by %q with %q", got.Engine, got.Model)
+	}
+	if !slices.IsSortedFunc(got.Utterances, func(a, b schemas.Utterance) int { return cmp.Compare(*a.Start, *b.Start) }) {
+		t.Error("not in the order of time")
+	}
+	for i, u := range got.Utterances {
+		if u.Turn != int64(i) || u.Text == "" || *u.Start < 0 || *u.End < *u.Start || *u.End > 40 || *u.Confidence <= 0 || *u.Confidence > 1 {
+			t.Errorf("turn %d: %+v %g-%g %g", i, u, *u.Start, *u.End, *u.Confidence)
+		}
+	}
+}
+
+// Times are those of the recording, silence before and between included, and
+// what the model makes up over silence is dropped.
+func TestClock(t *testing.T) {
+	tr := newTranscriber(t, testConfig(), tiny())
+	tr.window = 60 * rate // so that this is three
+	path := wavFile(t, rate, slices.Concat(silence(37, rate), babble(1, 30), silence(70, rate), babble(1, 30)))
+	got := transcribe(t, tr, schemas.TaskSubmitted{}, path)
+	first, last := *got.Utterances[0].Start, *got.Utterances[len(got.Utterances)-1].End
+	if first < 33 || first > 45 || last < 137 || last > 167 {
+		t.Errorf("speech from %g to %g, want 37 to 167", first, last)
+	}
+	for _, u := range got.Utterances {
+		if *u.End < 37 || *u.Start > 67 && *u.End < 137 {
+			t.Errorf("%q was heard in silence, %g to %g", u.Text, *u.Start, *u.End)
+		}
+	}
+	if again := transcribe(t, tr, schemas.TaskSubmitted{}, path); !slices.EqualFunc(again.Utterances, got.Utterances, sameUtterance) {
+		t.Error("the same recording, another transcript")
+	}
+}
+
+func sameUtterance(a, b schemas.Utterance) bool {
+	return a.Text == b.Text && *a.Start == *b.Start && *a.End == *b.End && *a.Confidence == *b.Confidence
+}
+
+func TestNoSpeech(t *testing.T) {
+	tr := newTranscriber(t, testConfig(), tiny())
+	got := transcribe(t, tr, schemas.TaskSubmitted{}, wavFile(t, 8000, silence(5, 8000), silence(5, 8000)))
+	if !got.NoSpeech || len(got.Utterances) != 0 || got.Language != "und" || got.RoleSource != "text" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestLanguage(t *testing.T) {
+	english, many := newTranscriber(t, testConfig(), tiny()), newTranscriber(t, testConfig(), written(true))
+	path := wavFile(t, rate, babble(1, 5))
+	tests := []struct {
+		name  string
+		tr    *Transcriber
+		asked string
+		want  []string // any of these
+		code  schemas.Code
+	}{
+		{"detected", many, "", []string{"en", "ru"}, 0},
+		{"forced", many, "ru", []string{"ru"}, 0},
+		{"forced with a region", many, "EN_us", []string{"en"}, 0},
+		{"Javanese", many, "jv", []string{"jv"}, 0},
+		{"no such language", many, "xx", nil, schemas.CodeInvalid},
+		{"English only", english, "", []string{"en"}, 0},
+		{"English only, asked for Russian", english, "ru", nil, schemas.CodeNoModel},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tt.tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: schemas.Task{Language: tt.asked}}, path)
+			if tt.code != 0 {
+				wantCode(t, err, tt.code)
+			} else if err != nil || !slices.Contains(tt.want, got.Language) {
+				t.Errorf("got %q (%v), want %q", got.Language, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestTaskEndsInError(t *testing.T) {
+	good, whole := wavFile(t, 8000, tone(300, 20, 8000)), newTranscriber(t, testConfig(), tiny())
+	sixty := schemas.Task{Seconds: 60, ContentType: "audio/wav"}
+	mp3 := schemas.Task{Seconds: 60, ContentType: "audio/mpeg"}
+	tests := []struct {
+		name string
+		tr   *Transcriber
+		task schemas.Task
+		path string
+		want schemas.Code // 0 = no error
+	}{
+		{"no model", newTranscriber(t, testConfig(), nil), schemas.Task{}, good, schemas.CodeNoModel},
+		{"half a model", newTranscriber(t, testConfig(), tiny()[:1<<20]), schemas.Task{}, good, schemas.CodeNoModel},
+		{"a third of what the header says", whole, sixty, good, schemas.CodeUndecodable},
+		{"a length that was only guessed", whole, mp3, good, 0},
+		{"too short", whole, schemas.Task{}, wavFile(t, 8000, tone(300, 1, 8000)), schemas.CodeBadLength},
+		{"not audio", whole, schemas.Task{}, file(t, "a.wav", []byte("This is no recording.\n")), schemas.CodeUndecodable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := tt.tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: tt.task}, tt.path)
+			if tt.want != 0 {
+				wantCode(t, err, tt.want)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A model may be installed while the program runs.
+func TestModelIsFoundOnceItIsThere(t *testing.T) {
+	tr := newTranscriber(t, testConfig(), nil)
+	path := wavFile(t, rate, babble(1, 3))
+	_, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{}, path)
+	wantCode(t, err, schemas.CodeNoModel)
+	if err := os.WriteFile(filepath.Join(tr.models, "any.bin"), tiny(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	transcribe(t, tr, schemas.TaskSubmitted{}, path)
+}
+
+// recogniserAtWork waits until a recogniser has computed for a while.
+func recogniserAtWork(t testing.TB) (pid int) {
+	t.Helper()
+	await(t, "the recogniser to be at work", func() bool {
+		for _, p := range processes(t) {
+			line, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/cmdline")
+			if p.parent == os.Getpid() && err == nil && bytes.Contains(line, []byte(childCommand)) && p.ticks > 50 {
+				pid = p.pid
+			}
+		}
+		return pid != 0
+	})
+	return pid
+}
+
+// Whatever becomes of the recogniser costs the job it was at, as a fault of
+// ours that is tried again, and not the next one.
+func TestRecogniserDies(t *testing.T) {
+	long, short := wavFile(t, rate, babble(1, 600)), wavFile(t, rate, babble(1, 3))
+	tests := []struct {
+		name     string
+		signal   syscall.Signal
+		patience float64
+	}{
+		{"killed", syscall.SIGKILL, 20},
+		{"crashed", syscall.SIGSEGV, 20},
+		{"hung", syscall.SIGSTOP, 0.2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Patience = tt.patience
+			tr := newTranscriber(t, cfg, tiny())
+			failed := make(chan error, 1)
+			go func() {
+				_, err := tr.Transcribe(context.WithoutCancel(t.Context()), schemas.TaskSubmitted{}, long)
+				failed <- err
+			}()
+			if err := syscall.Kill(recogniserAtWork(t), tt.signal); err != nil {
+				t.Fatal(err)
+			}
+			err := <-failed
+			wantCode(t, err, 0)
+			transcribe(t, tr, schemas.TaskSubmitted{}, short)
+		})
+	}
+}
+
+func TestCancelledWorkEndsAtOnce(t *testing.T) {
+	tr := newTranscriber(t, testConfig(), tiny())
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := tr.Transcribe(ctx, schemas.TaskSubmitted{}, wavFile(t, rate, babble(1, 600)))
+		failed <- err
+	}()
+	pid := recogniserAtWork(t)
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	await(t, "the recogniser to end", func() bool { return syscall.Kill(pid, 0) != nil })
+	transcribe(t, tr, schemas.TaskSubmitted{}, wavFile(t, rate, babble(1, 3)))
+}
+
+// When the program is killed, nothing closes its recognisers but the kernel,
+// which closes their stdin. They end even in the middle of their work.
+func TestRecogniserEndsWithTheProgram(t *testing.T) {
+	p, err := start(t.Context(), file(t, "ggml-tiny.bin", tiny()), 1, quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := encode(nil, babble(1, 600))
+	if err := writeFrame(p.in, question{Ask: askTranscribe, Language: "en"}, samples); err != nil {
+		t.Fatal(err)
+	}
+	pid := recogniserAtWork(t)
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil { // is ignored: the work may still be finished
+		t.Fatal(err)
+	}
+	// One sign of life may have been sent before the signal, the second was not.
+	for range 2 {
+		var a answer
+		if _, err := readFrame(p.out, &a); err != nil || !a.Alive {
+			t.Fatalf("after SIGTERM: %+v, %v", a, err)
+		}
+	}
+	if err := p.in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		p.kill()
+		t.Errorf("still at work: %v", <-ended)
+	}
+}
+
+func TestSlotsWorkAtOnce(t *testing.T) {
+	cfg := testConfig()
+	cfg.Slots = 2
+	tr := newTranscriber(t, cfg, tiny())
+	paths := []string{wavFile(t, rate, babble(1, 14)), wavFile(t, rate, babble(2, 14))}
+	var alone [2]schemas.Transcript
+	for i, path := range paths {
+		alone[i] = transcribe(t, tr, schemas.TaskSubmitted{}, path)
+	}
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			got, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{}, paths[i%2])
+			if err != nil || !slices.EqualFunc(got.Utterances, alone[i%2].Utterances, sameUtterance) {
+				t.Errorf("job %d: %v %q", i, err, texts(got, 0))
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: schemas.Task{Language: "xx"}}, paths[0]); err == nil {
+		t.Error("no error")
+	}
+	tr.engine.close()
+	if err := tr.engine.use(t.Context(), "", nil); !errors.Is(err, errClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+	tr.engine = newEngine(cfg, quietLog) // for Cleanup
+}
