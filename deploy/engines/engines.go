@@ -146,6 +146,10 @@ func (c *Config) embedded() bool {
 	return len(c.KafkaBrokers) == 0 || c.ClickHouseURL == "" || c.BlobURL == ""
 }
 
+// lockPatience is how long a start waits for the lock. A process that was killed while it started ffmpeg or the recogniser leaves a copy
+// of itself that has not become that program yet, and holds the lock until the kernel has taken its memory apart.
+const lockPatience = 3 * time.Second
+
 // lockData makes this process the only one on the data folder: two embedded Kafkas appending to the same files would ruin them. The kernel
 // drops the lock with the process, however it ends.
 func (e *Engines) lockData() error {
@@ -164,7 +168,12 @@ func (e *Engines) lockData() error {
 	if err != nil {
 		return fmt.Errorf("the data folder cannot be written (EARSHOT_DATA or --data names it): %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil || time.Since(begin) > lockPatience {
+			break
+		}
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("the data folder %s is in use by another Earshot: stop it, or name another folder with --data", dir), file.Close())
 	}
 	e.onClose("the data folder's lock", func(context.Context) error { return file.Close() })
