@@ -119,12 +119,12 @@ func (c *Codec) register(w writer) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), registryTimeout)
 	defer cancel()
-	s, err := c.registry.CreateSchema(ctx, "earshot."+w.event, sr.Schema{Schema: w.text, Type: sr.TypeAvro})
+	id, err := c.registry.RegisterSchema(ctx, "earshot."+w.event, sr.Schema{Schema: w.text, Type: sr.TypeAvro}, -1, -1)
 	if err != nil {
 		return 0, fmt.Errorf("register the schema of %s: %w", w.event, err)
 	}
-	c.ids.Store(w.event, s.ID)
-	return s.ID, nil
+	c.ids.Store(w.event, id)
+	return id, nil
 }
 
 const registryTimeout = 10 * time.Second
