@@ -121,7 +121,7 @@ func (s *serve) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.Listen)
+	listener, err := listen(s.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
@@ -239,6 +239,18 @@ func (p *program) worker(stage processors.Stage, slots int) drain.Actor {
 	w := &processors.Worker{Config: p.cfg.Process, Stage: stage, Slots: slots, NewClient: p.engines.Kafka,
 		Producer: p.producer, Store: p.store, Codec: p.codec, Metrics: p.metrics, Log: p.log}
 	return drain.Actor{Name: stage.Name, Run: w.Run}
+}
+
+// listen waits a little for the address: a process that was killed while it
+// started another program leaves a copy of itself that holds the socket for
+// some more milliseconds.
+func listen(address string) (l net.Listener, err error) {
+	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(20 * time.Millisecond) {
+		if l, err = net.Listen("tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return l, err
 }
 
 // intake returns the API and, where accounts are served, the creation of the
