@@ -200,7 +200,7 @@ func TestWrongAddressesAreToldAtOnce(t *testing.T) {
 		{"EARSHOT_REDIS_URL=hunter2", "EARSHOT_REDIS_URL is not an address"},
 		{"EARSHOT_BLOB_URL=ftp://x", "EARSHOT_BLOB_URL"},
 		{"EARSHOT_BLOB_URL=file:///proc/nowhere", "EARSHOT_BLOB_URL"},
-		{"EARSHOT_LIBCHDB=/nowhere/libchdb.so", "EARSHOT_LIBCHDB names /nowhere/libchdb.so"},
+		{"EARSHOT_LIBCHDB=/nowhere/libchdb.so", "/nowhere/libchdb.so cannot be read (without the variable, the one that `make setup` installs is used)"},
 		{"EARSHOT_DATA=/proc/nowhere", "EARSHOT_DATA"},
 	} {
 		t.Run(c.variable, func(t *testing.T) {
