@@ -170,6 +170,10 @@ func (s *serve) Run(ctx context.Context) error {
 	return err
 }
 
+// producerMemory bounds what waits for Kafka while it is away; beyond it a
+// submission is answered 503 at once.
+const producerMemory = 128 << 20
+
 // program is what all roles share.
 type program struct {
 	cfg      Config
@@ -180,7 +184,8 @@ type program struct {
 	store    *state.Store
 	registry *prometheus.Registry
 	metrics  *schemas.StageMetrics
-	tmp      string // work in progress: uploads and jobs
+	tmp      string       // work in progress: uploads and jobs
+	release  func() error // gives tmp back
 }
 
 func open(ctx context.Context, cfg Config, log *slog.Logger) (p *program, err error) {
@@ -202,7 +207,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (p *program, err er
 }
 
 func (p *program) prepare(ctx context.Context) (err error) {
-	if p.tmp, err = engines.WorkDir(p.cfg.Engines.Data); err != nil {
+	if p.tmp, p.release, err = engines.WorkDir(p.cfg.Engines.Data); err != nil {
 		return err
 	}
 	if err := p.engines.EnsureTopics(ctx, schemas.Topics); err != nil {
@@ -213,14 +218,15 @@ func (p *program) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if p.cfg.Process.Attempts == 0 {
-		limit, err := p.engines.DeliveryLimit(ctx)
-		if err != nil {
-			return err
-		}
-		p.cfg.Process.Attempts = max(int32(limit)-1, 1)
+	limit, err := p.engines.DeliveryLimit(ctx)
+	if err != nil {
+		return err
 	}
-	p.producer, err = p.engines.Kafka(kgo.ProducerBatchMaxBytes(schemas.MaxRecordBytes), kgo.ProducerLinger(2*time.Millisecond))
+	// At the limit Kafka drops a record silently: it must be buried before.
+	if most := max(int32(limit)-1, 1); p.cfg.Process.Attempts == 0 || p.cfg.Process.Attempts > most {
+		p.cfg.Process.Attempts = most
+	}
+	p.producer, err = p.engines.Kafka(kgo.ProducerLinger(2*time.Millisecond), kgo.MaxBufferedBytes(producerMemory))
 	return err
 }
 
@@ -230,7 +236,11 @@ func (p *program) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := errors.Join(p.engines.Close(ctx), os.RemoveAll(p.tmp)); err != nil {
+	err := p.engines.Close(ctx)
+	if p.release != nil {
+		err = errors.Join(err, p.release())
+	}
+	if err != nil {
 		p.log.Error("close the engines", "error", err)
 	}
 }

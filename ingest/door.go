@@ -104,12 +104,11 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 		return Receipt{Task: a.Task, Duplicate: true}, nil // other content under the same name
 	}
 	s.Task = a.Task // New, or Resume under the first caller's code
-	if err := d.keep(ctx, s); err != nil {
-		// Nothing is on the log yet: give back what was reserved.
-		return Receipt{}, errors.Join(err, d.store.Abandon(context.WithoutCancel(ctx), s.Task.Org, s.Task.Code))
-	}
-	event := schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances}
-	if err := d.publish(ctx, topicOf(s), event); err != nil {
+	if err := d.keepAndPublish(ctx, s); err != nil {
+		// The event of an earlier try may yet reach the log: then its reservation stays.
+		if errors.Is(err, errNeverSent) && a.Outcome == state.Accepted {
+			err = errors.Join(err, d.store.Abandon(context.WithoutCancel(ctx), s.Task.Org, s.Task.Code))
+		}
 		return Receipt{}, err
 	}
 	if err := d.store.Confirm(ctx, s.Task.Org, s.Task.Code); err != nil {
@@ -117,6 +116,16 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 		d.log.Warn("confirm a task", "task", s.Task.Code, "error", err)
 	}
 	return Receipt{Task: s.Task}, nil
+}
+
+// errNeverSent marks a failure after which the event is certainly not on the log.
+var errNeverSent = errors.New("nothing was written")
+
+func (d *Door) keepAndPublish(ctx context.Context, s *Submission) error {
+	if err := d.keep(ctx, s); err != nil {
+		return errors.Join(err, errNeverSent)
+	}
+	return d.publish(ctx, topicOf(s), schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances})
 }
 
 // How long a second caller waits for the first one's outcome, and how often it looks.
@@ -237,8 +246,11 @@ func (d *Door) keep(ctx context.Context, s *Submission) error {
 // so the wait is ours, not the client's.
 func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	rec, err := d.codec.Record(topic, schemas.StageSubmit, event)
+	if errors.Is(err, schemas.ErrRegistry) {
+		err = schemas.Because(schemas.CodeUnavailable, err, "the schema registry does not answer")
+	}
 	if err != nil {
-		return err
+		return errors.Join(err, errNeverSent)
 	}
 	done := make(chan error, 1)
 	d.producer.TryProduce(context.WithoutCancel(ctx), rec, func(_ *kgo.Record, err error) { done <- err })
@@ -251,6 +263,9 @@ func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	}
 	if err != nil {
 		d.log.Error("publish", "topic", topic, "key", string(rec.Key), "error", err)
+		if errors.Is(err, kgo.ErrMaxBuffered) {
+			err = errors.Join(err, errNeverSent)
+		}
 		// The outcome is unknown: the same request again leads to one task (state.Resume).
 		return schemas.Because(schemas.CodeUnavailable, err, "the event log does not answer")
 	}

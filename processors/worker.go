@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -53,6 +54,14 @@ type Config struct {
 	Grace        time.Duration `env:"EARSHOT_GRACE" envDefault:"20s" help:"how long work in progress may go on after the signal to stop"`
 	Attempts     int32         `env:"EARSHOT_ATTEMPTS" envDefault:"0" help:"tries of a record before it goes to the dead letters; 0: one less than Kafka's group.share.delivery.count.limit, at which Kafka drops it"`
 	AnalyzeSlots int           `env:"EARSHOT_ANALYZE_SLOTS" envDefault:"2" help:"analyses at a time"`
+}
+
+// Validate refuses what cannot be meant.
+func (c *Config) Validate() error {
+	if c.Lock < time.Second || c.Grace <= 0 || c.Attempts < 0 || c.AnalyzeSlots < 1 {
+		return errors.New("EARSHOT_LOCK must be 1s or more, EARSHOT_GRACE above 0, EARSHOT_ATTEMPTS 0 or more, EARSHOT_ANALYZE_SLOTS 1 or more")
+	}
+	return nil
 }
 
 // Worker takes records of a stage from a share group. Each slot is a client of
@@ -274,12 +283,25 @@ func (w *Worker) handle(ctx context.Context, h *held) {
 			return
 		}
 	}
-	h.events, h.err = w.Handle(ctx, h.job)
+	h.events, h.err = w.safely(ctx, h)
 	if fault, ok := schemas.RecordFault(h.err); ok {
 		w.Metrics.Errors(w.Name, "record").Inc()
 		w.Log.Info("task ends in error", "stage", w.Name, "task", h.job.Task.Code, "error", h.err)
 		h.events, h.err = []Event{{schemas.TopicStatus, Failure(h.job.Task, fault.Code, fault.Message("en"))}}, nil
 	}
+}
+
+// safely turns a panic into a failure of this record alone; no retry helps
+// against it.
+func (w *Worker) safely(ctx context.Context, h *held) (events []Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.hopeless = true
+			w.Log.Error("panic", "stage", w.Name, "task", h.job.Task.Code, "panic", p, "stack", string(debug.Stack()))
+			events, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return w.Handle(ctx, h.job)
 }
 
 // Status is the event that moves a task.
@@ -295,9 +317,11 @@ func Failure(t schemas.Task, code schemas.Code, message string) schemas.TaskStat
 }
 
 // publish writes all results of a batch with acks=all. A record whose result
-// could not be written counts as failed by us.
+// could not be written counts as failed by us. Statuses go last: a redelivered
+// record is skipped by its task's status, which must not be there without the
+// result it speaks of.
 func (w *Worker) publish(ctx context.Context, batch []held) {
-	var records []*kgo.Record
+	var results, statuses []*kgo.Record
 	owner := map[*kgo.Record]*held{}
 	for i := range batch {
 		h := &batch[i]
@@ -314,9 +338,18 @@ func (w *Worker) publish(ctx context.Context, batch []held) {
 			if replayed(h.record) { // the stages after this one see the task in error too
 				r.Headers = append(r.Headers, kgo.RecordHeader{Key: replayHeader, Value: []byte("1")})
 			}
+			if r.Topic == schemas.TopicStatus {
+				statuses = append(statuses, r)
+			} else {
+				results = append(results, r)
+			}
 		}
-		records = append(records, rs...)
 	}
+	w.send(ctx, results, owner)
+	w.send(ctx, slices.DeleteFunc(statuses, func(r *kgo.Record) bool { return owner[r].err != nil }), owner)
+}
+
+func (w *Worker) send(ctx context.Context, records []*kgo.Record, owner map[*kgo.Record]*held) {
 	for _, r := range w.Producer.ProduceSync(ctx, records...) {
 		if r.Err != nil {
 			owner[r.Record].err = fmt.Errorf("publish to %s: %w", r.Record.Topic, r.Err)
@@ -380,26 +413,5 @@ func (w *Worker) flush(ctx context.Context, cl *kgo.Client) {
 	defer cancel()
 	if err := cl.FlushAcks(ctx); err != nil {
 		w.Log.Warn("flush acknowledgements", "stage", w.Name, "error", err)
-	}
-}
-
-// graceful returns a context that ends grace after parent does.
-func graceful(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
-	stop := context.AfterFunc(parent, func() {
-		timer := time.AfterFunc(grace, cancel)
-		context.AfterFunc(ctx, func() { timer.Stop() })
-	})
-	return ctx, func() { stop(); cancel() }
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,17 +73,22 @@ func (b *bed) must(err error) {
 
 // run starts a worker whose Handle is handle and returns the way to stop it.
 func (b *bed) run(attempts int32, handle func(context.Context, Job) ([]Event, error)) (stop func()) {
+	return b.runStage(attempts, schemas.StatusCompleted, handle)
+}
+
+// runStage is run for a stage that is done with a task at status done.
+func (b *bed) runStage(attempts int32, done string, handle func(context.Context, Job) ([]Event, error)) (stop func()) {
 	w := &Worker{
 		Config: Config{Lock: 2 * time.Second, Grace: time.Second, Attempts: attempts},
 		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText}, Bulk: []string{schemas.TopicTextBulk},
-			Batch: 10, Done: schemas.StatusVersion(schemas.StatusCompleted), Handle: handle},
+			Batch: 10, Done: schemas.StatusVersion(done), Handle: handle},
 		Slots: 2, NewClient: b.engines.Kafka, Producer: b.producer, Store: b.store, Codec: &b.codec,
 		Metrics: b.metrics, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	return sync.OnceFunc(func() { cancel(); b.must(<-done) })
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	return sync.OnceFunc(func() { cancel(); b.must(<-ended) })
 }
 
 func (b *bed) submit(topic string) schemas.Task {
@@ -308,4 +314,50 @@ func TestWorkerReleasesOnStop(t *testing.T) {
 	}
 	defer b.run(5, completes)()
 	b.await(task, schemas.StatusCompleted)
+}
+
+// The status that makes a redelivery skip the work is never on the log without
+// the result it speaks of.
+func TestWorkerPublishesTheStatusLast(t *testing.T) {
+	b := newBed(t)
+	var mu sync.Mutex
+	calls := 0
+	defer b.runStage(5, schemas.StatusAudioCompleted, func(_ context.Context, job Job) ([]Event, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls++
+		text := "short"
+		if calls == 1 {
+			text = strings.Repeat("too large for a record ", 2*schemas.MaxRecordBytes/20)
+		}
+		return []Event{
+			{schemas.TopicTranscripts, schemas.Transcript{Task: job.Task, Utterances: []schemas.Utterance{{Text: text}}}},
+			{schemas.TopicStatus, Status(job.Task, schemas.StatusAudioCompleted)},
+		}, nil
+	})()
+	task := b.submit(schemas.TopicText)
+	b.await(task, schemas.StatusAudioCompleted)
+	mu.Lock()
+	defer mu.Unlock()
+	if calls != 2 {
+		t.Errorf("the work was done %d times, want 2: once for the result that could not be written", calls)
+	}
+}
+
+// A panic is one record's, not the process's.
+func TestWorkerSurvivesAPanic(t *testing.T) {
+	b := newBed(t)
+	bad := b.submit(schemas.TopicText)
+	good := b.submit(schemas.TopicText)
+	defer b.run(5, func(ctx context.Context, job Job) ([]Event, error) {
+		if job.Task.Code == bad.Code {
+			panic("index out of range")
+		}
+		return completes(ctx, job)
+	})()
+	b.await(good, schemas.StatusCompleted)
+	b.await(bad, schemas.StatusError)
+	if letters := b.letters(true); len(letters) != 1 || letters[0].Attempts != 1 {
+		t.Errorf("dead letters: %+v", letters)
+	}
 }

@@ -121,7 +121,7 @@ func (c *Codec) register(w writer) (int, error) {
 	defer cancel()
 	id, err := c.registry.RegisterSchema(ctx, "earshot."+w.event, sr.Schema{Schema: w.text, Type: sr.TypeAvro}, -1, -1)
 	if err != nil {
-		return 0, fmt.Errorf("register the schema of %s: %w", w.event, err)
+		return 0, fmt.Errorf("%w: register %s: %w", ErrRegistry, w.event, err)
 	}
 	c.ids.Store(w.event, id)
 	return id, nil

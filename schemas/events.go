@@ -141,8 +141,8 @@ type Transcript struct {
 	CreatedAt  time.Time   `avro:"created_at"`
 }
 
-// TaskStatus moves a task. Topic status (compacted: the last one per task is
-// its state).
+// TaskStatus moves a task. Topic status: the one of the highest version is the
+// task's state.
 type TaskStatus struct {
 	Task      Task      `avro:"task"`
 	Status    string    `avro:"status"`

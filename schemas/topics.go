@@ -51,7 +51,9 @@ var Topics = []Topic{
 	{Name: TopicReport, Partitions: 2, Retention: year},
 	{Name: TopicTranscripts, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
 	{Name: TopicAnalyses, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
-	{Name: TopicStatus, Partitions: 6, Compact: true},
+	// Not compacted: a late worker may write a lower status after a higher one,
+	// and compaction would keep the last, not the highest.
+	{Name: TopicStatus, Partitions: 6},
 	{Name: TopicEntities, Partitions: 2, Compact: true},
 	{Name: TopicUsage, Partitions: 2},
 	{Name: TopicDeadLetter, Partitions: 1, MaxBytes: MaxRecordBytes},

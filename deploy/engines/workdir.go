@@ -5,33 +5,55 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 )
 
 // WorkDir makes a folder below data for this process's uploads and jobs in progress, and removes those of processes that are no longer
-// alive: what a killed process left behind belongs to nobody.
-func WorkDir(data string) (string, error) {
+// alive: what a killed process left behind belongs to nobody. A folder is alive while its lock is held, which the kernel drops with the process;
+// process ids would not do, since containers that share a data folder count theirs apart. release removes the folder.
+func WorkDir(data string) (dir string, release func() error, err error) {
 	root := filepath.Join(data, "tmp")
+	fail := func(err error) (string, func() error, error) {
+		return "", nil, fmt.Errorf("folder for work in progress: %w", err)
+	}
 	if err := os.MkdirAll(root, 0o700); err != nil {
-		return "", fmt.Errorf("folder for work in progress: %w", err)
+		return fail(err)
 	}
 	entries, err := os.ReadDir(root)
 	if err != nil {
-		return "", fmt.Errorf("folder for work in progress: %w", err)
+		return fail(err)
 	}
 	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid != os.Getpid() && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		left := filepath.Join(root, e.Name())
+		lock, err := lockFolder(left)
+		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
-			return "", fmt.Errorf("remove what a killed process left: %w", err)
+		if err != nil {
+			return fail(err)
+		}
+		if err := errors.Join(os.RemoveAll(left), lock.Close()); err != nil {
+			return fail(err)
 		}
 	}
-	dir := filepath.Join(root, strconv.Itoa(os.Getpid()))
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", fmt.Errorf("folder for work in progress: %w", err)
+	if dir, err = os.MkdirTemp(root, "w-"); err != nil {
+		return fail(err)
 	}
-	return dir, nil
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return fail(err)
+	}
+	return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
+}
+
+// lockFolder holds a folder until the file it returns is closed.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

@@ -29,6 +29,9 @@ local function current()
 end
 
 local function accept(code, resource, units, head, doc, digest, text, key, dups)
+  -- The client library sends a script again when its answer was lost: what is done stays done.
+  local mine = redis.call('GET', prefix .. 't:' .. code)
+  if mine then return {'new', string.match(mine, '^%d+', #head + 1)} end
   if key ~= '' then
     local owner = redis.call('GET', prefix .. 'i:' .. key)
     local found = owner and earlier(owner, digest, 'existing', true)

@@ -336,3 +336,31 @@ func fullTask(t *testing.T) schemas.Task {
 	task.Resource = schemas.ResourceVideoMinutes
 	return task
 }
+
+// The client library sends a script again when its answer was lost: the second
+// run changes nothing.
+func TestAcceptSentTwiceReservesOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := context.Background()
+		s := readyStore(t, rdb)
+		apply(t, s, plan(org, 1, map[string]int64{schemas.ResourceCallMinutes: 100}))
+		task := upload(org, "call.wav", "d1")
+		task.Idempotency = "key"
+		var reserved int64
+		for range 2 {
+			a, err := s.Accept(ctx, task, "hello")
+			if err != nil || a.Outcome != Accepted || a.Task.ID != 1 {
+				t.Fatalf("%+v, %v", a, err)
+			}
+			q, err := s.Quota(ctx, org)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if held := q.Resources[schemas.ResourceCallMinutes].Reserved; reserved != 0 && held != reserved || held == 0 {
+				t.Errorf("%d minutes are reserved, after the first run it were %d", held, reserved)
+			} else {
+				reserved = held
+			}
+		}
+	})
+}
