@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"earshot/schemas"
 )
 
 // condition is one filter of the seed with a value that finds a task and one
@@ -38,6 +40,7 @@ func (s *stack) checkFilters(chat, call string) {
 			}
 		}
 	}
+	s.checkAnswerOf(chat)
 	s.checkSeedsExample(chat)
 	s.checkPages()
 }
@@ -46,7 +49,7 @@ func (s *stack) checkFilters(chat, call string) {
 func (s *stack) chatConditions(code string) []condition {
 	s.Helper()
 	row := s.sql(`SELECT id, tone_id, resolved_status_id, priority_id, funnel_stage_id, risk_signal_ids[1], sales_signal_ids[1],
-		politeness_grade, csat, script_alignment, tags[1], checklist_answers[1], arrayStringConcat(arraySlice(tags, 1, 2), ',')
+		politeness_grade, csat, script_alignment, tags[1], arrayStringConcat(checklist_answers, ','), arrayStringConcat(arraySlice(tags, 1, 2), ',')
 		FROM interactions FINAL WHERE code = '` + code + `'`)
 	if len(row) != 1 {
 		s.Fatalf("ClickHouse has %d rows of task %s", len(row), code)
@@ -92,8 +95,8 @@ func (s *stack) chatConditions(code string) []condition {
 		{"tags_any", "no such tag," + strings.ToUpper(v[10]), "no such tag"},
 		{"tags_all", v[12], v[12] + ",no such tag"},
 		{"length_max", 0, nil},
-		{"checklist_id", 7, 8},
-		{"answers", v[11], otherAnswer(v[11])},
+		{"checklist_id", 77, 88},
+		{"answers", v[11], answerNotIn(v[11])},
 	}
 }
 
@@ -111,11 +114,29 @@ func (s *stack) callConditions(code string) []condition {
 	}
 }
 
-func otherAnswer(answer string) string {
-	if answer == "Yes" {
-		return "Partially"
+// answerNotIn is an answer that no question got, nil when each was given.
+func answerNotIn(answers string) any {
+	for _, a := range []string{schemas.AnswerYes, schemas.AnswerPartially, schemas.AnswerNo} {
+		if !strings.Contains(answers, a) {
+			return a
+		}
 	}
-	return "Yes"
+	return nil
+}
+
+// checkAnswerOf asks for the answer to one question, in both languages.
+func (s *stack) checkAnswerOf(code string) {
+	s.Helper()
+	is := s.sql("SELECT checklist_answers[indexOf(checklist_ids, 77)] FROM interactions FINAL WHERE code = '" + code + "'")[0][0]
+	for answer, russian := range map[string]string{schemas.AnswerYes: "Да", schemas.AnswerPartially: "Частично", schemas.AnswerNo: "Нет"} {
+		for _, word := range []string{answer, russian} {
+			for how, found := range s.findings(url.Values{"checklist_id": {"77"}, "answers": {word}}) {
+				if slices.Contains(found, code) != (answer == is) {
+					s.Errorf("%s with checklist_id=77 and answers=%s gives %v; task %s answers %s", how, word, found, code, is)
+				}
+			}
+		}
+	}
 }
 
 // findings are the codes that a filter finds, by each way to ask.
@@ -156,7 +177,7 @@ func (s *stack) checkSeedsExample(chat string) {
 		"task_type": "chat", "status": "completed", "date_from": "2025-10-01", "date_to": "2025-10-31", "message": "Business plan",
 		"operator_name": "Miller", "tone_id": []int{1, 2, 3, 4}, "resolved_status_id": nil, "priority_id": []int{1, 2, 3, 4}, "funnel_stage_id": []int{1, 2, 3, 4, 5, 6, 7},
 		"risk_signal_id": nil, "sales_signal_id": nil, "operator_politeness": []int{1, 2, 3, 4, 5}, "operator_politeness_min": 1, "operator_politeness_max": 5,
-		"length_min": 0, "length_max": 120, "checklist_id": 7, "answers": []string{"Yes", "Partially", "No"}, "page": 1, "per_page": 12,
+		"length_min": 0, "length_max": 120, "checklist_id": 77, "answers": []string{"Yes", "Partially", "No"}, "page": 1, "per_page": 12,
 	})
 	shaped(s, "POST /tasks/filter with the seed's body", a, filterFields)
 	if doc := a.json(s); strings.Count(string(a.body), chat) != 1 || doc["pagination"].(map[string]any)["total_tasks"] != 1.0 {

@@ -24,7 +24,7 @@ var profile = []struct {
 	value    any
 }{
 	{schemas.KindDirectory, "70", schemas.Directory{ID: 70, Name: "Website promotion"}},
-	{schemas.KindChecklist, "7", schemas.ChecklistQuestion{ID: 7, Question: "Did the operator introduce themselves to the customer?", Active: true}},
+	{schemas.KindChecklist, "77", schemas.ChecklistQuestion{ID: 77, Question: "Did the operator introduce themselves to the customer?", Active: true}},
 	{schemas.KindScript, "1", schemas.Script{ID: 1, Identifier: "sales", Title: "Sales", Active: true, Version: 1,
 		Body: "Greet the customer and say your name.\nFind out what the customer needs.\nThank the customer for choosing us."}},
 }
@@ -120,19 +120,16 @@ func TestACallAndChatsGoThroughToTheirAnalyses(t *testing.T) {
 	s.checkCallWithoutModel()
 }
 
-// profiled waits until chats are answered by the checklist and the directory is
-// known. The probes are chats like any other.
+// profiled waits until chats are answered by the checklist and held against the
+// script. The probes are chats like any other.
 func (s *stack) profiled() {
 	s.Helper()
 	s.eventually(30*time.Second, "the profile reaches the analyser", func() string {
 		code := s.chat([]byte(`{"text": "Client: Hello.\nOperator: Hello, my name is Probe."}`))
 		s.done(code)
-		a := s.call(s.Client, http.MethodGet, "/api/calls_analysis_v2/"+code, nil, nil)
-		if lists, _ := a.json(s)["call_checklists"].([]any); len(lists) == 0 {
-			return "no call_checklists"
-		}
-		if lists := s.get("/tasks/filter?length_max=0"); lists == nil {
-			return "no answer"
+		row := s.sql("SELECT has(checklist_ids, 77) AND script_alignment IS NOT NULL FROM interactions FINAL WHERE code = '" + code + "'")
+		if len(row) != 1 || row[0][0] != "1" {
+			return fmt.Sprint(row)
 		}
 		return ""
 	})
