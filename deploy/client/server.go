@@ -78,6 +78,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 // follow copies the log until the process has ended, and remembers its end.
 func (s *Server) follow(log io.Reader, to io.Writer, address chan<- string, tail chan<- []string) {
 	var last []string
+	found := false
 	lines := bufio.NewScanner(log)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -87,8 +88,11 @@ func (s *Server) follow(log io.Reader, to io.Writer, address chan<- string, tail
 				to = nil
 			}
 		}
-		if m := addressInLog.FindStringSubmatch(line); m != nil {
-			address <- m[1]
+		if !found { // a pattern on every line would cost the load generator more than its requests
+			if m := addressInLog.FindStringSubmatch(line); m != nil {
+				found = true
+				address <- m[1]
+			}
 		}
 		if last = append(last, line); len(last) > 20 {
 			last = last[1:]

@@ -47,9 +47,10 @@ type Server struct {
 	password string // of internalUser, random
 	listener net.Listener
 	http     *http.Server
-	running  chan struct{} // one element per running statement
-	waiting  chan struct{} // one element per admitted statement, running or not
-	served   chan struct{} // closed when Serve has returned
+	running  chan struct{}  // one element per running statement
+	waiting  chan struct{}  // one element per admitted statement, running or not
+	served   chan struct{}  // closed when Serve has returned
+	merges   sync.WaitGroup // see yieldMerges
 	requests sync.WaitGroup
 	closing  context.Context
 	stop     context.CancelFunc
@@ -99,6 +100,7 @@ func Open(opts Options, log *slog.Logger) (*Server, error) {
 			log.Error("the embedded ClickHouse stopped listening", "error", err)
 		}
 	}()
+	s.merges.Go(func() { yieldMerges(s.served, log) })
 	return s, nil
 }
 
@@ -132,6 +134,7 @@ func (s *Server) Close(ctx context.Context) error {
 		err = errors.Join(fmt.Errorf("statements were still running in the embedded ClickHouse: %w", err), s.http.Close())
 	}
 	<-s.served
+	s.merges.Wait()
 	s.requests.Wait() // closing a connection under a running query would crash the process
 	s.sessions.close()
 	s.keeper.close()
