@@ -134,8 +134,11 @@ func (a *API) finish(ctx *fasthttp.RequestCtx, c *call) {
 	}
 	ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
 	level := slog.LevelInfo
-	if ctx.Response.StatusCode() >= 500 {
+	switch status := ctx.Response.StatusCode(); {
+	case status >= 500:
 		level = slog.LevelError
+	case status < 400 && ctx.IsGet():
+		level = slog.LevelDebug // clients poll thousands of times a second
 	}
 	if !a.Log.Enabled(ctx, level) {
 		return
