@@ -138,6 +138,9 @@ func (e *Engines) Kafka(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.DialTimeout(startTimeout),
 		// The partitions of a killed sink stand still for this long; Kafka's default is 45 s. Heartbeats go on while a sink waits for its engine.
 		kgo.SessionTimeout(10 * time.Second),
+		// A sink's first fetch may leave before all its partitions are known; the others wait until it comes back, up to 5 s by default.
+		// 500 ms is the default of share groups, which processors.Worker counts on.
+		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.ProducerLinger(5 * time.Millisecond),
 		kgo.ProducerBatchMaxBytesFn(batchBytes),
 		kgo.WithLogger(clientLog{e.log}),
