@@ -24,6 +24,9 @@ const (
 	otherEmail = "other@example.com"
 )
 
+// secret signs the tokens here, so that the test can sign others.
+const secret = "0123456789abcdef0123456789abcdef"
+
 // secondOrganisation puts another organisation on the log, with a plan, a user
 // and a directory, and logs its user in.
 func (s *stack) secondOrganisation() *client.Client {
@@ -54,7 +57,7 @@ func (s *stack) secondOrganisation() *client.Client {
 // organisation, for what belongs to the other: the answer is the same, byte for
 // byte, as for an id that nobody has.
 func TestAnotherTenantsIDsAnswerAsIfMissing(t *testing.T) {
-	s := newStack(t, speech(t)...)
+	s := newStack(t, append(speech(t), "EARSHOT_JWT_SECRET="+secret)...)
 	s.start()
 	other := s.secondOrganisation() // restarts the program where the log is embedded
 
@@ -199,12 +202,26 @@ func (s *stack) checkTokens() {
 		return token
 	}
 	same := func(jwt.MapClaims) {}
+	without := func(claim string) func(jwt.MapClaims) { return func(c jwt.MapClaims) { delete(c, claim) } }
+	with := func(claim string, value any) func(jwt.MapClaims) { return func(c jwt.MapClaims) { c[claim] = value } }
+	ours := func(change func(jwt.MapClaims)) string { return forged(jwt.SigningMethodHS256, []byte(secret), change) }
+	if a := s.call(&client.Client{Base: s.Base, HTTP: s.HTTP, Token: ours(same)}, http.MethodGet, "/user/tariff", nil, nil); a.status != http.StatusOK {
+		s.Errorf("a token as the program makes them: HTTP %d %s; the ones below prove nothing", a.status, a.body)
+	}
 	tokens := map[string]string{
 		"none":            "",
 		"not a token":     "abc",
 		"unsigned":        forged(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, same),
 		"another's key":   forged(jwt.SigningMethodHS256, []byte(strings.Repeat("x", 32)), same),
-		"another payload": graft(s.Token, forged(jwt.SigningMethodHS256, []byte("any"), func(c jwt.MapClaims) { c["org"] = otherOrg })),
+		"another method":  forged(jwt.SigningMethodHS512, []byte(secret), same),
+		"another payload": graft(s.Token, ours(with("org", otherOrg))),
+		"no expiry":       ours(without("exp")),
+		"expired":         ours(with("exp", now.Add(-time.Hour).Unix())),
+		"no audience":     ours(without("aud")),
+		"other audience":  ours(with("aud", "somebody-else")),
+		"other issuer":    ours(with("iss", "somebody-else")),
+		"nobody's":        ours(with("sub", "99")),
+		"no organisation": ours(without("org")),
 	}
 	for _, endpoint := range []string{"GET /user/tariff", "POST /addtaskcall", "POST /add_chat_analysis_task", "GET /gettask",
 		"GET /tasks/filter", "POST /tasks/filter", "GET /user/tasks/filter", "POST /user/tasks/filter",
