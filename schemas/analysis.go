@@ -51,6 +51,7 @@ type Analysis struct {
 
 	Metrics   Metrics    `avro:"metrics"`
 	Evidence  []Evidence `avro:"evidence"`
+	Sound     Sound      `avro:"sound"` // as in the transcript
 	CreatedAt time.Time  `avro:"created_at"`
 }
 
@@ -94,6 +95,29 @@ type Metrics struct {
 	FirstResponse    *float64 `avro:"first_response"` // operator's, after the customer's first turn
 	AverageResponse  *float64 `avro:"average_response"`
 	LongestMonologue *float64 `avro:"longest_monologue"`
+	// Hold is the time of all hold and music marks together.
+	Hold        *float64         `avro:"hold"`
+	Speakers    []SpeakerMetrics `avro:"speakers"`    // one of each role that speaks, in order of appearance
+	Interrupted []Interruption   `avro:"interrupted"` // each one counted in Interruptions
+}
+
+// SpeakerMetrics are the measures of one role.
+type SpeakerMetrics struct {
+	Role             string   `avro:"role"`
+	Talk             *float64 `avro:"talk"`
+	LongestMonologue *float64 `avro:"longest_monologue"`
+	Words            int64    `avro:"words"`
+	WordsPerMinute   *float64 `avro:"words_per_minute"`  // of its own talk
+	ShareOfTalk      *float64 `avro:"share_of_talk"`     // 0..1 of all talk
+	ShareOfDuration  *float64 `avro:"share_of_duration"` // 0..1 of the recording
+	Interruptions    *int64   `avro:"interruptions"`     // of others, by this role
+}
+
+// Interruption is a turn that begins while another's goes on.
+type Interruption struct {
+	Start float64 `avro:"start"` // when By began
+	End   float64 `avro:"end"`   // when one of the two fell silent
+	By    string  `avro:"by"`    // role
 }
 
 // PolitenessGrade is the 1..5 of filters and reports, from the 0..1 of

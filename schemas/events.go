@@ -126,20 +126,87 @@ type Utterance struct {
 	Text       string   `avro:"text"`
 	Confidence *float64 `avro:"confidence"` // 0..1, of the recogniser; nil for text
 	Sentiment  *float64 `avro:"sentiment"`  // -1..1, set by the analysis
+	// RoleConfidence is how sure Speaker is, 0..1; nil where nobody guessed: the
+	// channel or the submission says who it is, or the speaker is unknown.
+	RoleConfidence *float64 `avro:"role_confidence"`
+	Words          []Word   `avro:"words"` // with their times; empty for text and where the recogniser gave none
+}
+
+// Word is one word of an utterance, with its times on the same clock.
+type Word struct {
+	Start      float64  `avro:"start"` // seconds
+	End        float64  `avro:"end"`
+	Text       string   `avro:"text"`       // with its punctuation, without spaces around it
+	Confidence *float64 `avro:"confidence"` // 0..1
 }
 
 // Transcript is what the recogniser heard. Topic transcripts.
 type Transcript struct {
 	Task       Task        `avro:"task"`
-	Version    int64       `avro:"version"`  // 1 for the first transcript of a task, then up
-	Language   string      `avro:"language"` // ISO 639-1
-	RoleSource string      `avro:"role_source"`
+	Version    int64       `avro:"version"`     // 1 for the first transcript of a task, then up
+	Language   string      `avro:"language"`    // ISO 639-1
+	RoleSource string      `avro:"role_source"` // one of the RoleFrom constants
 	NoSpeech   bool        `avro:"no_speech"`
 	Engine     string      `avro:"engine"` // what made it, with its version
 	Model      string      `avro:"model"`  // file name and digest of the weights
 	Utterances []Utterance `avro:"utterances"`
+	Sound      Sound       `avro:"sound"`
+	Metrics    Metrics     `avro:"metrics"`
 	CreatedAt  time.Time   `avro:"created_at"`
 }
+
+// Where the roles of a conversation are known from.
+const (
+	RoleFromChannel  = "channel"  // each side was recorded on a channel of its own
+	RoleFromDiarized = "diarized" // voices told apart by their sound, then named by what they say
+	RoleFromText     = "text"     // what is said, or what the submitted text says
+)
+
+// Sound is what a recording tells beyond its words. Empty for text.
+type Sound struct {
+	// RoleConfidence is how sure the roles are as a whole, 0..1; nil where
+	// nobody guessed.
+	RoleConfidence *float64     `avro:"role_confidence"`
+	Suppressed     []Suppressed `avro:"suppressed"`
+	Marks          []Mark       `avro:"marks"`
+}
+
+// Suppressed is what the recogniser wrote and nobody is believed to have said.
+// It is kept, so that a person can disagree.
+type Suppressed struct {
+	Channel int64   `avro:"channel"`
+	Start   float64 `avro:"start"` // seconds on the clock of the recording
+	End     float64 `avro:"end"`
+	Text    string  `avro:"text"`
+	Reason  string  `avro:"reason"` // one of the Suppressed constants
+}
+
+// Why a stretch of text was suppressed.
+const (
+	SuppressedNoSound     = "no_sound"    // the voice detector hears nobody there
+	SuppressedNoSpeech    = "no_speech"   // the recogniser itself doubts that anybody speaks
+	SuppressedLogProb     = "log_prob"    // the recogniser guessed
+	SuppressedEntropy     = "entropy"     // the text holds too little for its length
+	SuppressedRepetition  = "repetition"  // the same again and again
+	SuppressedBoilerplate = "boilerplate" // what recognisers learnt from subtitles
+	SuppressedBleed       = "bleed"       // the other channel's voice, heard through
+)
+
+// Mark is a stretch of a recording that is no conversation.
+type Mark struct {
+	Kind    string  `avro:"kind"`    // one of the Mark constants
+	Channel int64   `avro:"channel"` // -1 when it is on all of them
+	Start   float64 `avro:"start"`
+	End     float64 `avro:"end"`
+}
+
+// Kinds of Mark.
+const (
+	MarkMusic = "music" // hold music
+	MarkTone  = "tone"  // ringing, busy, fax, beeps
+	MarkIVR   = "ivr"   // an announcement of a machine
+	MarkHold  = "hold"  // one party waits: music or silence between "please hold" and "thank you for holding"
+)
 
 // TaskStatus moves a task. Topic status: the one of the highest version is the
 // task's state.

@@ -9,12 +9,6 @@ import (
 	"earshot/schemas"
 )
 
-// Where the speaker of an utterance is known from (Transcript.RoleSource).
-const (
-	fromChannel = "channel" // each side was recorded on a channel of its own
-	fromText    = "text"    // one channel: from what is said, where that is certain
-)
-
 // segment is what was heard, on the clock of the recording.
 type segment struct {
 	heard

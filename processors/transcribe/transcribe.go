@@ -244,11 +244,11 @@ func (l *listener) transcript(submitted schemas.TaskSubmitted, r *recording) sch
 		}
 	}
 	t := schemas.Transcript{
-		Task: submitted.Task, Version: 1, Language: l.language, RoleSource: fromChannel,
+		Task: submitted.Task, Version: 1, Language: l.language, RoleSource: schemas.RoleFromChannel,
 		Utterances: merge(l.segments, roles, byChannel), CreatedAt: time.Now().UTC(),
 	}
 	if !byChannel {
-		t.RoleSource = fromText
+		t.RoleSource = schemas.RoleFromText
 		guess(t.Utterances)
 	}
 	if t.Task.Seconds == 0 {

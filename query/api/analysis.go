@@ -98,22 +98,6 @@ type scriptMatch struct {
 	ScriptVer int64   `json:"script_version"`
 }
 
-// metrics are schemas.Metrics; null = unknown.
-type metrics struct {
-	Turns            int64    `json:"turns"`
-	OperatorTurns    int64    `json:"operator_turns"`
-	CustomerTurns    int64    `json:"customer_turns"`
-	Words            int64    `json:"words"`
-	OperatorTalk     *float64 `json:"operator_talk_sec"`
-	CustomerTalk     *float64 `json:"customer_talk_sec"`
-	Silence          *float64 `json:"silence_sec"`
-	Overlap          *float64 `json:"overlap_sec"`
-	Interruptions    *int64   `json:"interruptions"`
-	FirstResponse    *float64 `json:"first_response_sec"`
-	AverageResponse  *float64 `json:"average_response_sec"`
-	LongestMonologue *float64 `json:"longest_monologue_sec"`
-}
-
 type evidence struct {
 	Judgement string   `json:"judgement"`
 	Turn      int64    `json:"turn"`
@@ -205,7 +189,7 @@ func newJudgements(a schemas.Analysis, lang string) judgements {
 			termOf(schemas.DictTone, a.Tone, lang), termOf(schemas.DictResolution, a.Resolution, lang), termOf(schemas.DictPriority, a.Priority, lang),
 			termOf(schemas.DictFunnelStage, a.FunnelStage, lang), termsOf(schemas.DictRisk, a.RiskSignals, lang), termsOf(schemas.DictSales, a.SalesSignals, lang),
 		},
-		Metrics: metrics(a.Metrics), Evidence: newEvidence(a.Evidence, func(string) bool { return true }),
+		Metrics: newMetrics(a.Metrics), Evidence: newEvidence(a.Evidence, func(string) bool { return true }),
 		NoSpeech: a.NoSpeech, RoleSource: a.RoleSource, Engine: a.Engine, Version: a.Version,
 	}
 	if a.Script != nil {
