@@ -107,7 +107,7 @@ func TestACallAndChatsGoThroughToTheirAnalyses(t *testing.T) {
 		"directory_id": "70", "operator_name": "Ivan Petrov", "client_id": "C-42", "call_type": "inbound",
 		"call_date": "2025-10-20", "call_datetime": "2025-10-20T10:00:00+03:00", "processing_type": "standard",
 	})
-	transcribed := s.uploadCall("calls/06-complaint-ru.ogg", map[string]string{"processing_type": "transcription", "call_type": "outbound"})
+	transcribed := s.uploadCall("calls/07-complaint-ru.ogg", map[string]string{"processing_type": "transcription", "call_type": "outbound"})
 	for _, code := range []string{english, russian, call, transcribed} {
 		s.done(code)
 	}
