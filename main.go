@@ -30,6 +30,7 @@ import (
 	"earshot/ingest"
 	"earshot/processors"
 	"earshot/processors/analyze"
+	"earshot/processors/measure"
 	"earshot/processors/transcribe"
 	"earshot/query/api"
 	"earshot/query/read"
@@ -49,6 +50,7 @@ type Config struct {
 	Bootstrap  ingest.Bootstrap
 	Process    processors.Config
 	Transcribe transcribe.Config
+	Measure    measure.Config
 	Analyze    analyze.Config
 	State      state.Config
 	Warehouse  warehouse.Config
@@ -151,7 +153,7 @@ func (s *serve) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		work = append(work, p.worker(analyze.Stage(a, p.store), cfg.Process.AnalyzeSlots))
+		work = append(work, p.worker(analyze.Stage(a, p.store, cfg.Measure), cfg.Process.AnalyzeSlots))
 	}
 	if s.has("sink") {
 		if err := warehouse.Migrate(ctx, p.engines.SQL()); err != nil {

@@ -19,7 +19,16 @@ type Organisation struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Locale string `json:"locale"`
+	// Vocabulary are names and terms that the recogniser should expect: at most
+	// MaxVocabulary of MaxTermRunes letters each.
+	Vocabulary []string `json:"vocabulary,omitempty"`
 }
+
+// Bounds of Organisation.Vocabulary.
+const (
+	MaxVocabulary = 200
+	MaxTermRunes  = 64
+)
 
 // User is a person who may log in. PasswordHash is argon2id of the client's
 // SHA-256 hex, never the hash the client sent.

@@ -18,8 +18,11 @@ type Input struct {
 	Task       schemas.Task
 	Utterances []schemas.Utterance         // not changed; the analysis has its own copy
 	Language   string                      // BCP 47; "" or "und" = detect
+	Locale     string                      // of the organisation: in which language to say that nobody spoke
 	NoSpeech   bool                        // the recogniser heard none
-	RoleSource string                      // channel, diarized, text
+	RoleSource string                      // one of the schemas.RoleFrom constants
+	Sound      schemas.Sound               // of a recording; goes into the analysis as it is
+	Metrics    schemas.Metrics             // likewise: package measure makes them
 	Questions  []schemas.ChecklistQuestion // inactive ones are ignored; none active = the built-in list
 	Scripts    []schemas.Script            // the best aligned active one counts; none active = the built-in one
 	Version    int64                       // of the analysis; 0 is 1
@@ -63,6 +66,9 @@ func New(cfg Config) (*Analyzer, error) {
 // nil, unknown or "none".
 func (a *Analyzer) Analyze(in Input) schemas.Analysis {
 	language, rules := detect(in.Language, in.Utterances)
+	if in.Locale != "" && (in.NoSpeech || len(in.Utterances) == 0) {
+		_, rules = detect(in.Locale, nil)
+	}
 	rs := a.sets[rules]
 	s := a.pools[rules].Get().(*scanner)
 	defer a.pools[rules].Put(s)
@@ -71,12 +77,12 @@ func (a *Analyzer) Analyze(in Input) schemas.Analysis {
 	r := &report{s: s, rs: rs, in: &in, p: &rs.Prose}
 	r.a = schemas.Analysis{
 		Task: in.Task, Version: max(in.Version, 1), Engine: a.engine, Language: language, NoSpeech: in.NoSpeech,
-		RoleSource: in.RoleSource, Utterances: append([]schemas.Utterance(nil), in.Utterances...), CreatedAt: in.Now,
+		RoleSource: in.RoleSource, Utterances: append([]schemas.Utterance(nil), in.Utterances...),
+		Sound: in.Sound, Metrics: in.Metrics, CreatedAt: in.Now,
 	}
 	r.plan()
 	r.scan()
-	r.a.Metrics = measure(r.a.Utterances, s.words)
-	if s.words == 0 {
+	if in.NoSpeech || s.words == 0 {
 		r.silence()
 	} else {
 		r.judge()
@@ -102,23 +108,27 @@ type report struct {
 	scripts   []script
 }
 
-// scan goes through the turns and sets their sentiment.
+// scan goes through the turns and sets their sentiment. What a machine says
+// says nothing of anybody: it is not judged.
 func (r *report) scan() {
 	scores := make([]float64, len(r.a.Utterances))
 	for i := range r.a.Utterances {
 		u := &r.a.Utterances[i]
+		if u.Speaker == schemas.RoleSystem {
+			continue
+		}
 		scores[i] = round(r.s.utterance(i, u), 3)
 		u.Sentiment = &scores[i]
 	}
 }
 
-// silence is the honest result when nobody said anything.
+// silence is the honest result when nobody said anything. There is no mood
+// where there are no words: sentiment and tone stay empty, as the scores do.
 func (r *report) silence() {
 	p := r.p
 	r.a.NoSpeech = true
 	r.a.Summary, r.a.Dynamics, r.a.NextAction = p.NoSpeech, p.None.Dynamics, capital(p.Next.Nothing)
-	r.a.Sentiment, r.a.Tone, r.a.Resolution, r.a.Priority = "neutral", "neutral", "unknown", "low"
-	r.a.FunnelStage = "none"
+	r.a.Resolution, r.a.Priority, r.a.FunnelStage = "unknown", "low", "none"
 	r.a.RiskSignals, r.a.SalesSignals = []string{"none"}, []string{"none"}
 	r.a.Intent, r.a.Reason, r.a.Product = p.None.Intent, p.None.Reason, p.None.Product
 	r.a.RootCause, r.a.Driver, r.a.Obstacles = p.None.Cause, p.None.Driver, p.None.Obstacles

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"earshot/processors"
+	"earshot/processors/measure"
 	"earshot/schemas"
 )
 
@@ -199,7 +201,7 @@ func TestNothingWasSaid(t *testing.T) {
 	for name, in := range map[string]Input{
 		"no turns":      {Language: "ru"},
 		"empty turns":   {Utterances: []schemas.Utterance{{Speaker: schemas.RoleOperator}, {Turn: 1, Speaker: schemas.RoleCustomer, Text: " …!? "}}},
-		"only the bot":  {Utterances: turns("s: Welcome to the hotline. Your call is important to us.")},
+		"only the bot":  {Utterances: turns("s: Welcome to the hotline. Your call is important to us, thank you, goodbye.")},
 		"heard nothing": {NoSpeech: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,10 +209,50 @@ func TestNothingWasSaid(t *testing.T) {
 			if got.CSAT != nil || got.Politeness != nil || got.Empathy != nil || got.Script != nil || len(got.Evidence) > 0 || len(got.Checklist) > 0 {
 				t.Errorf("scores without speech: %+v", got)
 			}
-			if got.Sentiment != "neutral" || got.Resolution != "unknown" || !slices.Equal(got.RiskSignals, []string{"none"}) || got.Summary == "" || !got.NoSpeech {
+			if got.Sentiment != "" || got.Tone != "" || got.SentimentScore != 0 || got.Resolution != "unknown" || !slices.Equal(got.RiskSignals, []string{"none"}) || !got.NoSpeech {
 				t.Errorf("%+v", got)
 			}
+			for _, u := range got.Utterances {
+				if u.Speaker == schemas.RoleSystem && u.Sentiment != nil {
+					t.Errorf("a machine's mood is %v", *u.Sentiment)
+				}
+			}
 		})
+	}
+	const en, ru = "Nobody said anything in this conversation.", "В этом разговоре никто ничего не сказал."
+	for _, c := range []struct {
+		in   Input
+		want string
+	}{
+		{Input{NoSpeech: true, Language: "und"}, en}, {Input{NoSpeech: true, Language: "ru"}, ru}, {Input{NoSpeech: true, Language: "und", Locale: "ru"}, ru},
+		{Input{NoSpeech: true, Language: "en", Locale: "ru"}, ru}, // what an English-only model calls silence
+		{Input{NoSpeech: true, Locale: "de"}, en},
+	} {
+		if got := analyse(t, c.in).Summary; got != c.want {
+			t.Errorf("language %q, locale %q: %s", c.in.Language, c.in.Locale, got)
+		}
+	}
+}
+
+// What was heard and measured with the transcript goes into the analysis; what
+// was not is measured here.
+func TestTheStageMeasuresWhatIsNotMeasured(t *testing.T) {
+	half, start, end := 0.5, 1.0, 4.0
+	us := []schemas.Utterance{{Speaker: schemas.RoleOperator, Start: &start, End: &end, Text: "Good day, one moment", RoleConfidence: &half, Words: []schemas.Word{{Start: 1, End: 2, Text: "Good"}}}}
+	sound := schemas.Sound{RoleConfidence: &half, Marks: []schemas.Mark{{Kind: schemas.MarkHold, Start: 4, End: 9}}, Suppressed: []schemas.Suppressed{{Text: "Thanks for watching"}}}
+	heard := schemas.Transcript{Task: schemas.Task{Seconds: 20}, Language: "en", RoleSource: schemas.RoleFromDiarized, Utterances: us, Sound: sound, Metrics: schemas.Metrics{Turns: 77}}
+	cfg := measure.Config{Silence: 3 * time.Second}
+	call := analyse(t, input(processors.Job{Task: heard.Task, Transcript: &heard}, profile{}, cfg))
+	if call.Metrics.Turns != 77 || !reflect.DeepEqual(call.Sound, sound) || call.RoleSource != schemas.RoleFromDiarized || !reflect.DeepEqual(call.Utterances[0].Words, us[0].Words) {
+		t.Errorf("a measured call: %+v", call)
+	}
+	heard.Metrics = schemas.Metrics{}
+	if m := input(processors.Job{Task: heard.Task, Transcript: &heard}, profile{}, cfg).Metrics; m.Turns != 1 || *m.OperatorTalk != 3 || *m.Silence != 11 || m.Hold != nil {
+		t.Errorf("a transcript without measures: %+v", m)
+	}
+	chat := schemas.TaskSubmitted{Utterances: turns(chatHours)}
+	if m := input(processors.Job{Submitted: &chat}, profile{}, cfg).Metrics; m.Turns != 4 || m.OperatorTurns != 2 || m.Words != 21 || m.Silence != nil || len(m.Speakers) != 2 {
+		t.Errorf("a chat: %+v", m)
 	}
 }
 

@@ -68,8 +68,7 @@ type role uint8
 const (
 	customer role = 1 << iota
 	operator
-	nobody role = 0
-	anyone      = customer | operator
+	anyone = customer | operator
 )
 
 // cueInfo is a compiled cue.

@@ -27,12 +27,15 @@ func check(t testing.TB, in Input, got schemas.Analysis) {
 			t.Fatalf("quote cuts a letter: %q", e.Quote)
 		}
 	}
-	if !slices.Contains(sentiments, got.Sentiment) || !slices.Contains(resolutions, got.Resolution) || !slices.Contains(ranks, got.Priority) {
+	if got.NoSpeech && (got.Sentiment != "" || got.Tone != "") || !got.NoSpeech && !slices.Contains(sentiments, got.Sentiment) || !slices.Contains(resolutions, got.Resolution) || !slices.Contains(ranks, got.Priority) {
 		t.Fatalf("sentiment %q, resolution %q, priority %q", got.Sentiment, got.Resolution, got.Priority)
 	}
 	keys := map[string][]string{
-		schemas.DictTone: {got.Tone}, schemas.DictResolution: {got.Resolution}, schemas.DictPriority: {got.Priority},
+		schemas.DictResolution: {got.Resolution}, schemas.DictPriority: {got.Priority},
 		schemas.DictFunnelStage: {got.FunnelStage}, schemas.DictRisk: got.RiskSignals, schemas.DictSales: got.SalesSignals,
+	}
+	if !got.NoSpeech {
+		keys[schemas.DictTone] = []string{got.Tone}
 	}
 	for dict, list := range keys {
 		if len(list) == 0 {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"earshot/schemas"
 )
@@ -178,41 +177,5 @@ func TestEvidenceIsTheSentenceOfTheRightSpeaker(t *testing.T) {
 		if evidence(got, j) == nil {
 			t.Errorf("no evidence for %s", j)
 		}
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	at := func(role string, start, end float64) schemas.Utterance {
-		return schemas.Utterance{Speaker: role, Start: &start, End: &end, Text: "one two"}
-	}
-	us := []schemas.Utterance{
-		at("operator", 0, 4), at("customer", 5, 10), at("operator", 9, 12), at("operator", 12.5, 20), at("customer", 26, 27), at("operator", 29, 30),
-	}
-	for i := range us {
-		us[i].Turn = int64(i)
-	}
-	m := analyse(t, Input{Utterances: us}).Metrics
-	for name, c := range map[string]struct {
-		got  *float64
-		want float64
-	}{
-		"operator talk": {m.OperatorTalk, 15.5}, "customer talk": {m.CustomerTalk, 6}, "silence": {m.Silence, 6}, "overlap": {m.Overlap, 1},
-		"first response": {m.FirstResponse, 0}, "average response": {m.AverageResponse, 1}, "monologue": {m.LongestMonologue, 10.5},
-	} {
-		if c.got == nil || *c.got != c.want {
-			t.Errorf("%s %v, want %v", name, c.got, c.want)
-		}
-	}
-	if m.Turns != 6 || m.OperatorTurns != 4 || m.CustomerTurns != 2 || m.Words != 12 || *m.Interruptions != 1 {
-		t.Errorf("%+v", m)
-	}
-	m = analyse(t, Input{Utterances: turns(chatHours)}).Metrics
-	if m.Silence != nil || m.FirstResponse != nil || m.Interruptions != nil || m.OperatorTalk != nil {
-		t.Errorf("measured without a clock: %+v", m)
-	}
-	us[2].End, us[2].Text = nil, ""
-	m = analyse(t, Input{Utterances: us, Now: time.Time{}}).Metrics
-	if m.Silence != nil || m.FirstResponse == nil {
-		t.Errorf("starts alone give response times only: %+v", m)
 	}
 }

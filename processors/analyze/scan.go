@@ -132,8 +132,6 @@ func (s *scanner) roleOf(u *schemas.Utterance) role {
 		return operator
 	case schemas.RoleCustomer:
 		return customer
-	case schemas.RoleSystem:
-		return nobody
 	}
 	s.guess = [2]int{}
 	s.split.split(u.Text, func(sn *sentence) {
@@ -163,9 +161,6 @@ func (s *scanner) sentence(sn *sentence) {
 	s.match.run(sn.tokens)
 	s.mark(sn)
 	s.feel(sn)
-	if s.role == nobody {
-		return
-	}
 	s.words += int64(len(sn.tokens))
 	for _, f := range s.match.founds {
 		if f.cue&endFlags == 0 {

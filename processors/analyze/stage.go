@@ -8,14 +8,16 @@ import (
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"earshot/processors"
+	"earshot/processors/measure"
 	"earshot/schemas"
 	"earshot/sinks/state"
 )
 
-// profile is what an organisation wants checked.
+// profile is what an organisation wants checked, and its language.
 type profile struct {
 	questions []schemas.ChecklistQuestion
 	scripts   []schemas.Script
+	locale    string
 }
 
 // A changed question or script reaches the analysis within profileAge; reading
@@ -26,7 +28,8 @@ const (
 )
 
 // Stage returns the analysis as a stage: chats and transcripts in, analyses out.
-func Stage(a *Analyzer, store *state.Store) processors.Stage {
+// Chats are measured here, calls were when they were transcribed.
+func Stage(a *Analyzer, store *state.Store, cfg measure.Config) processors.Stage {
 	profiles := expirable.NewLRU[string, profile](profilesMax, nil, profileAge)
 	return processors.Stage{
 		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
@@ -44,7 +47,7 @@ func Stage(a *Analyzer, store *state.Store) processors.Stage {
 				}
 				profiles.Add(job.Task.Org, p)
 			}
-			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(input(job, p))}}, nil
+			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(input(job, p, cfg))}}, nil
 		},
 	}
 }
@@ -56,15 +59,31 @@ func loadProfile(ctx context.Context, store *state.Store, org string) (p profile
 	if p.scripts, err = state.List[schemas.Script](ctx, store, org, schemas.KindScript); err != nil {
 		return p, fmt.Errorf("scripts of %s: %w", org, err)
 	}
+	o, err := store.Organisation(ctx, org)
+	if err != nil {
+		return p, fmt.Errorf("organisation %s: %w", org, err)
+	}
+	p.locale = o.Locale
 	return p, nil
 }
 
-func input(job processors.Job, p profile) Input {
-	in := Input{Task: job.Task, Questions: p.questions, Scripts: p.scripts, Now: time.Now().UTC()}
+func input(job processors.Job, p profile, cfg measure.Config) Input {
+	in := Input{Task: job.Task, Questions: p.questions, Scripts: p.scripts, Locale: p.locale, Now: time.Now().UTC()}
 	if t := job.Transcript; t != nil {
 		in.Utterances, in.Language, in.NoSpeech, in.RoleSource = t.Utterances, t.Language, t.NoSpeech, t.RoleSource
+		in.Sound, in.Metrics = t.Sound, t.Metrics
+		if unmeasured(t.Metrics) {
+			in.Metrics = measure.Conversation(cfg, t.Utterances, t.Sound.Marks, t.Task.Seconds)
+			in.Metrics.Hold = nil // nobody listened for it
+		}
 		return in
 	}
-	in.Utterances, in.Language, in.RoleSource = job.Submitted.Utterances, job.Task.Language, "text"
+	in.Utterances, in.Language, in.RoleSource = job.Submitted.Utterances, job.Task.Language, schemas.RoleFromText
+	in.Metrics = measure.Conversation(cfg, in.Utterances, nil, 0)
 	return in
+}
+
+// unmeasured tells a transcript from before transcripts carried measures.
+func unmeasured(m schemas.Metrics) bool {
+	return m.Turns == 0 && m.Silence == nil && m.Hold == nil
 }

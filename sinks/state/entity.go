@@ -246,27 +246,50 @@ func (s *Store) User(ctx context.Context, org string, id int64) (schemas.User, e
 	return s.user(ctx, org, strconv.FormatInt(id, 10))
 }
 
-func (s *Store) user(ctx context.Context, org, id string) (u schemas.User, err error) {
+func (s *Store) user(ctx context.Context, org, id string) (schemas.User, error) {
+	u, err := get[schemas.User](ctx, s, org, schemas.KindUser, id)
+	if err != nil {
+		return schemas.User{}, err
+	}
+	if u == nil {
+		return schemas.User{}, schemas.Fail(schemas.CodeUserNotFound, "")
+	}
+	return *u, nil
+}
+
+// Organisation gives an organisation's settings; one that was never written
+// has none but its id. Errors: ErrNotReady, Redis', or JSON that does not fit.
+func (s *Store) Organisation(ctx context.Context, org string) (schemas.Organisation, error) {
+	o, err := get[schemas.Organisation](ctx, s, org, schemas.KindOrganisation, org)
+	if err != nil {
+		return schemas.Organisation{}, err
+	}
+	if o == nil {
+		return schemas.Organisation{ID: org}, nil
+	}
+	return *o, nil
+}
+
+// get gives one entity, nil when there is none or it was deleted.
+func get[T any](ctx context.Context, s *Store, org, kind, id string) (*T, error) {
 	pipe := s.rdb.Pipeline()
-	ready, value := pipe.Exists(ctx, keyReady), pipe.HGet(ctx, orgPrefix(org)+subEntity+schemas.KindUser, id)
+	ready, value := pipe.Exists(ctx, keyReady), pipe.HGet(ctx, orgPrefix(org)+subEntity+kind, id)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return u, fmt.Errorf("redis: user: %w", err)
+		return nil, fmt.Errorf("redis: %s: %w", kind, err)
 	}
 	if ready.Val() == 0 {
-		return u, s.notReady()
+		return nil, s.notReady()
 	}
 	if value.Val() == "" {
-		return u, schemas.Fail(schemas.CodeUserNotFound, "")
+		return nil, nil
 	}
 	e, err := decodeEntity(value.Val())
-	if err != nil {
-		return u, err
+	if err != nil || e.deleted {
+		return nil, err
 	}
-	if e.deleted {
-		return u, schemas.Fail(schemas.CodeUserNotFound, "")
+	v := new(T)
+	if err := json.Unmarshal(e.data, v); err != nil {
+		return nil, fmt.Errorf("%s %s/%s: %w", kind, org, id, err)
 	}
-	if err := json.Unmarshal(e.data, &u); err != nil {
-		return u, fmt.Errorf("user %s/%s: %w", org, id, err)
-	}
-	return u, nil
+	return v, nil
 }

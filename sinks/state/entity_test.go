@@ -150,3 +150,21 @@ func TestQuotaBelongsToTheSubscription(t *testing.T) {
 		}
 	})
 }
+
+func TestOrganisationIsReadWithItsVocabulary(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := context.Background()
+		s := readyStore(t, rdb)
+		want := schemas.Organisation{ID: org, Name: "Ours", Locale: "ru", Vocabulary: []string{"eSIM", "Смайл Телеком"}}
+		apply(t, s, entityOf(org, schemas.KindOrganisation, org, 1, schemas.Organisation{ID: org, Name: "Before"}), entityOf(org, schemas.KindOrganisation, org, 2, want))
+		if got, err := s.Organisation(ctx, org); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		apply(t, s, deleted(entityOf(org, schemas.KindOrganisation, org, 3, want)))
+		for _, id := range []string{org, "org_2"} { // gone, and never there
+			if got, err := s.Organisation(ctx, id); err != nil || !reflect.DeepEqual(got, schemas.Organisation{ID: id}) {
+				t.Errorf("%s: %+v, %v", id, got, err)
+			}
+		}
+	})
+}
