@@ -13,7 +13,8 @@ var roleLabels = map[string]string{
 // DialogueText is a conversation as one text, a line "Role: words" a turn:
 // gettask's original_text. It is made of the utterances alone, so that the
 // door, the state rebuilt from the log and the warehouse all give the same
-// text. A turn whose speaker is unknown has no label.
+// text. A turn whose speaker is unknown has no label; a role that was guessed
+// has a question mark, in every language: "Operator?: words".
 func DialogueText(utterances []Utterance) string {
 	var b strings.Builder
 	size := 0
@@ -27,6 +28,9 @@ func DialogueText(utterances []Utterance) string {
 		}
 		if label, ok := roleLabels[u.Speaker]; ok {
 			b.WriteString(label)
+			if u.RoleConfidence != nil {
+				b.WriteByte('?')
+			}
 			b.WriteString(": ")
 		}
 		b.WriteString(u.Text)

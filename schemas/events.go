@@ -112,7 +112,7 @@ type Channel struct {
 // processor needs beyond it. Topics tasks.audio, tasks.text, tasks.report.
 type TaskSubmitted struct {
 	Task       Task        `avro:"task"`
-	Channels   []Channel   `avro:"channels"`   // audio: roles by channel; empty = operator left, customer right
+	Channels   []Channel   `avro:"channels"`   // audio: roles by channel; empty = ChannelRoles(Task.Source)
 	Utterances []Utterance `avro:"utterances"` // text: cleaned and split once, at ingest
 }
 

@@ -62,7 +62,8 @@ func (r *Reader) Analysis(ctx context.Context, org, code string) (schemas.Analys
 	return out, nil
 }
 
-// Text returns the text of a task's conversation, "" when there is none (yet).
+// Text returns the text of a task's conversation as schemas.DialogueText has it,
+// "" when there is none (yet).
 // Errors: CodeTaskNotFound.
 func (r *Reader) Text(ctx context.Context, org, code string) (string, error) {
 	var text string
@@ -74,7 +75,7 @@ func (r *Reader) Text(ctx context.Context, org, code string) (string, error) {
 }
 
 func (r *Reader) segmentText(ctx context.Context, org, code string) (string, error) {
-	rows, err := r.conn.Query(bounded(ctx), `SELECT speaker, text FROM segments FINAL WHERE org = {org:String} AND code = {code:UUID}
+	rows, err := r.conn.Query(bounded(ctx), `SELECT speaker, role_confidence, text FROM segments FINAL WHERE org = {org:String} AND code = {code:UUID}
 		AND version = (SELECT max(version) FROM segments WHERE org = {org:String} AND code = {code:UUID}) ORDER BY turn`,
 		clickhouse.Named("org", org), clickhouse.Named("code", code))
 	if err != nil {
@@ -84,7 +85,7 @@ func (r *Reader) segmentText(ctx context.Context, org, code string) (string, err
 	var turns []schemas.Utterance
 	for rows.Next() {
 		var u schemas.Utterance
-		if err := rows.Scan(&u.Speaker, &u.Text); err != nil {
+		if err := rows.Scan(&u.Speaker, &u.RoleConfidence, &u.Text); err != nil {
 			return "", databaseError(err)
 		}
 		turns = append(turns, u)

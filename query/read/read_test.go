@@ -74,13 +74,13 @@ func TestAnalysisAndText(t *testing.T) {
 	add(code, 1, "older", "{}")
 	add(pending, 1, "", "")
 	add(failed, 9, "", "")
-	exec(t, `INSERT INTO segments (org, code, turn, version, speaker, text) VALUES ('org_1', {code:UUID}, 1, 2, 'customer', 'hi'), ('org_1', {code:UUID}, 0, 2, 'operator', 'hello'),
-		('org_1', {code:UUID}, 2, 1, 'customer', 'older')`, clickhouse.Named("code", failed))
+	exec(t, `INSERT INTO segments (org, code, turn, version, speaker, role_confidence, text) VALUES ('org_1', {code:UUID}, 1, 2, 'customer', 0.6, 'hi'),
+		('org_1', {code:UUID}, 0, 2, 'operator', NULL, 'hello'), ('org_1', {code:UUID}, 2, 1, 'customer', NULL, 'older')`, clickhouse.Named("code", failed))
 	reader := read.New(db)
 	if got, err := reader.Analysis(t.Context(), "org_1", code); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("analysis: got %+v, %v\nwant %+v", got, err, want)
 	}
-	for task, want := range map[string]string{code: "Operator: hello", pending: "", failed: "Operator: hello\nClient: hi"} {
+	for task, want := range map[string]string{code: "Operator: hello", pending: "", failed: "Operator: hello\nClient?: hi"} {
 		if got, err := reader.Text(t.Context(), "org_1", task); err != nil || got != want {
 			t.Errorf("text of %s: got %q, %v, want %q", task, got, err, want)
 		}

@@ -132,6 +132,9 @@ func (b *batch) addTranscript(codec *schemas.Codec, r *kgo.Record) error {
 		return err
 	}
 	row.setConversation(e.Language, e.RoleSource, e.NoSpeech, e.Utterances)
+	if err := row.setMeasures(e.Metrics, e.Sound); err != nil {
+		return fmt.Errorf("transcript of task %s: %w", e.Task.Code, err)
+	}
 	row.Engine = e.Engine
 	row.Words = schemas.SearchWords(row.Text)
 	b.putWhole(row, e.Utterances)
@@ -156,7 +159,7 @@ func (b *batch) addAnalysis(codec *schemas.Codec, r *kgo.Record) error {
 		return err
 	}
 	row.setConversation(e.Language, e.RoleSource, e.NoSpeech, e.Utterances)
-	if err := row.setAnalysis(e); err != nil {
+	if err := errors.Join(row.setMeasures(e.Metrics, e.Sound), row.setAnalysis(e)); err != nil {
 		return fmt.Errorf("analysis of task %s: %w", e.Task.Code, err)
 	}
 	row.Words = schemas.SearchWords(row.Summary, row.Text)

@@ -52,6 +52,7 @@ type interaction struct {
 	AnalysisVersion   uint32   `ch:"analysis_version"`
 	Engine            string   `ch:"engine"`
 	RoleSource        string   `ch:"role_source"`
+	RoleConfidence    *float64 `ch:"role_confidence"`
 	NoSpeech          bool     `ch:"no_speech"`
 	Summary           string   `ch:"summary"`
 	Sentiment         string   `ch:"sentiment"`
@@ -99,25 +100,20 @@ type interaction struct {
 	FirstResponse    *float64 `ch:"first_response"`
 	AverageResponse  *float64 `ch:"average_response"`
 	LongestMonologue *float64 `ch:"longest_monologue"`
+	Hold             *float64 `ch:"hold"`
+
+	OperatorMonologue       *float64 `ch:"operator_longest_monologue"`
+	CustomerMonologue       *float64 `ch:"customer_longest_monologue"`
+	OperatorWordsPerMinute  *float64 `ch:"operator_words_per_minute"`
+	CustomerWordsPerMinute  *float64 `ch:"customer_words_per_minute"`
+	OperatorShareOfTalk     *float64 `ch:"operator_share_of_talk"`
+	CustomerShareOfTalk     *float64 `ch:"customer_share_of_talk"`
+	OperatorShareOfDuration *float64 `ch:"operator_share_of_duration"`
+	CustomerShareOfDuration *float64 `ch:"customer_share_of_duration"`
+	OperatorInterruptions   *uint32  `ch:"operator_interruptions"`
+	CustomerInterruptions   *uint32  `ch:"customer_interruptions"`
 
 	Analysis string `ch:"analysis"`
-}
-
-// segment is one row of the table segments.
-type segment struct {
-	Org          string    `ch:"org"`
-	Code         uuid.UUID `ch:"code"`
-	Turn         uint32    `ch:"turn"`
-	Version      uint64    `ch:"version"`
-	CallDatetime time.Time `ch:"call_datetime"`
-	Language     string    `ch:"language"`
-	Speaker      string    `ch:"speaker"`
-	Channel      int16     `ch:"channel"`
-	Start        *float64  `ch:"start"`
-	End          *float64  `ch:"end"`
-	Text         string    `ch:"text"`
-	Confidence   *float64  `ch:"confidence"`
-	Sentiment    *float64  `ch:"sentiment"`
 }
 
 // ledgerLine is one row of the table usage.
@@ -197,9 +193,10 @@ func (r *interaction) setConversation(language, roleSource string, noSpeech bool
 }
 
 func (r *interaction) setAnalysis(a schemas.Analysis) error {
-	m := a.Metrics
 	r.AnalysisVersion, r.Engine, r.Summary = uint32(a.Version), a.Engine, a.Summary
-	r.Sentiment, r.SentimentScore = a.Sentiment, &a.SentimentScore
+	if r.Sentiment = a.Sentiment; !a.NoSpeech {
+		r.SentimentScore = &a.SentimentScore
+	}
 	r.Tone = termID(schemas.DictTone, a.Tone)
 	r.Politeness, r.Empathy = a.Politeness, a.Empathy
 	if a.Politeness != nil {
@@ -222,36 +219,12 @@ func (r *interaction) setAnalysis(a schemas.Analysis) error {
 		r.ChecklistKeys = append(r.ChecklistKeys, schemas.ChecklistKey(answer.ID, answer.Answer))
 	}
 	r.ScriptAlignment, r.ScriptID, r.ScriptVersion = a.Script, a.ScriptID, a.ScriptVer
-	r.OperatorTalk, r.CustomerTalk, r.Silence, r.Overlap = m.OperatorTalk, m.CustomerTalk, m.Silence, m.Overlap
-	r.FirstResponse, r.AverageResponse, r.LongestMonologue = m.FirstResponse, m.AverageResponse, m.LongestMonologue
-	return r.setNumbers(a)
-}
-
-// setNumbers sets what is kept in fewer bits than the event has.
-func (r *interaction) setNumbers(a schemas.Analysis) error {
-	m := a.Metrics
 	if a.CSAT != nil {
 		if *a.CSAT < 0 || *a.CSAT > 10 {
 			return fmt.Errorf("CSAT %d is not within 0..10", *a.CSAT)
 		}
 		csat := uint8(*a.CSAT)
 		r.CSAT = &csat
-	}
-	for _, n := range []struct {
-		from int64
-		to   *uint32
-	}{{m.Turns, &r.Turns}, {m.OperatorTurns, &r.OperatorTurns}, {m.CustomerTurns, &r.CustomerTurns}, {m.Words, &r.WordCount}} {
-		if n.from < 0 || n.from > math.MaxUint32 {
-			return fmt.Errorf("a count of %d among the metrics", n.from)
-		}
-		*n.to = uint32(n.from)
-	}
-	if m.Interruptions != nil {
-		if *m.Interruptions < 0 || *m.Interruptions > math.MaxUint32 {
-			return fmt.Errorf("%d interruptions among the metrics", *m.Interruptions)
-		}
-		n := uint32(*m.Interruptions)
-		r.Interruptions = &n
 	}
 	a.Utterances = nil // they are in text and segments
 	text, err := json.Marshal(a)
@@ -267,13 +240,4 @@ func termIDs(dictionary string, keys []string) []uint8 {
 		ids = append(ids, uint8(id))
 	}
 	return ids
-}
-
-func segmentsOf(row *interaction, utterances []schemas.Utterance) []segment {
-	out := make([]segment, len(utterances))
-	for i, u := range utterances {
-		out[i] = segment{Org: row.Org, Code: row.Code, Turn: uint32(i), Version: row.Version, CallDatetime: row.CallDatetime, Language: row.Language,
-			Speaker: u.Speaker, Channel: int16(u.Channel), Start: u.Start, End: u.End, Text: u.Text, Confidence: u.Confidence, Sentiment: u.Sentiment}
-	}
-	return out
 }
