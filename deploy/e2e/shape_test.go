@@ -124,7 +124,9 @@ const (
 		task_result.blog_post null
 		task_result.image_prompt null
 		task_result.normalized_text string|null
-		task_result.original_text string`
+		task_result.original_text string
+		task.error_code int
+		task.error_message null`
 
 	filterFields = `
 		tasks array
@@ -144,6 +146,7 @@ const (
 		tasks[].task_code uuid
 		tasks[].report_type string|null
 		tasks[].customer_satisfaction_score int|null
+		tasks[].error_code int
 		pagination object
 		pagination.current_page int
 		pagination.per_page int
@@ -179,6 +182,14 @@ const (
 		analysis.analysis_notes.risk_signals string
 		analysis.analysis_notes.root_cause string
 		analysis.analysis_notes.sales_signals string
+		analysis.no_speech bool
+		analysis.role_source string
+		analysis.role_confidence number|null
+		analysis.sound.marks array
+		analysis.sound.suppressed array
+		analysis.sound.suppressed_count int
+		analysis.metrics.hold_sec number|null
+		analysis.metrics.speakers array
 		call_checklists array
 		call_checklists[].checklist_id int
 		call_checklists[].title string

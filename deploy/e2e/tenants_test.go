@@ -223,7 +223,7 @@ func (s *stack) checkTokens() {
 		"nobody's":        ours(with("sub", "99")),
 		"no organisation": ours(without("org")),
 	}
-	for _, endpoint := range []string{"GET /user/tariff", "POST /addtaskcall", "POST /add_chat_analysis_task", "GET /gettask",
+	for _, endpoint := range []string{"GET /user/tariff", "GET /user/vocabulary", "PUT /user/vocabulary", "POST /addtaskcall", "POST /add_chat_analysis_task", "GET /gettask",
 		"GET /tasks/filter", "POST /tasks/filter", "GET /user/tasks/filter", "POST /user/tasks/filter",
 		"GET /api/calls_analysis/x", "GET /api/calls_analysis_v2/x", "GET /dictionaries"} {
 		method, path, _ := strings.Cut(endpoint, " ")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -42,7 +43,7 @@ type judgements struct {
 	Notes     notes    `json:"analysis_notes"`
 
 	Resolution     string       `json:"resolution"`
-	SentimentScore float64      `json:"sentiment_score"`
+	SentimentScore *float64     `json:"sentiment_score"` // null when nobody spoke
 	Intent         string       `json:"intent"`
 	Topics         []string     `json:"topics"`
 	Dictionaries   terms        `json:"dictionaries"`
@@ -50,7 +51,9 @@ type judgements struct {
 	Metrics        metrics      `json:"metrics"`
 	Evidence       []evidence   `json:"evidence"`
 	NoSpeech       bool         `json:"no_speech"`
-	RoleSource     string       `json:"role_source"`
+	RoleSource     string       `json:"role_source"`     // channel, diarized, text
+	RoleConfidence *float64     `json:"role_confidence"` // 0..1 where the roles are guessed, else null
+	Sound          sound        `json:"sound"`
 	Engine         string       `json:"engine"`
 	Version        int64        `json:"version"`
 }
@@ -102,6 +105,7 @@ type evidence struct {
 	Judgement string   `json:"judgement"`
 	Turn      int64    `json:"turn"`
 	Speaker   string   `json:"speaker"`
+	Guessed   bool     `json:"speaker_guessed"` // by what is heard; see role_confidence
 	Quote     string   `json:"quote"`
 	Start     *float64 `json:"start_sec"`
 }
@@ -181,16 +185,19 @@ func list[T any](v []T) []T {
 
 func newJudgements(a schemas.Analysis, lang string) judgements {
 	j := judgements{
-		Summary: a.Summary, Sentiment: a.Sentiment, Scores: scores{a.CSAT, a.Politeness, a.Empathy}, Actions: list(a.Actions), Tags: list(a.Tags),
+		Summary: a.Summary, Sentiment: cmp.Or(a.Sentiment, "unknown"), Scores: scores{a.CSAT, a.Politeness, a.Empathy}, Actions: list(a.Actions), Tags: list(a.Tags),
 		Notes: notes{a.Driver, a.Dynamics, a.FunnelStage, a.Intent, a.Obstacles, a.NextAction, strings.Join(a.Commitments, "; "), a.Product,
 			a.Reason, signals(a.RiskSignals), a.RootCause, signals(a.SalesSignals)},
-		Resolution: a.Resolution, SentimentScore: a.SentimentScore, Intent: a.Intent, Topics: list(a.Topics),
+		Resolution: a.Resolution, Intent: a.Intent, Topics: list(a.Topics),
 		Dictionaries: terms{
 			termOf(schemas.DictTone, a.Tone, lang), termOf(schemas.DictResolution, a.Resolution, lang), termOf(schemas.DictPriority, a.Priority, lang),
 			termOf(schemas.DictFunnelStage, a.FunnelStage, lang), termsOf(schemas.DictRisk, a.RiskSignals, lang), termsOf(schemas.DictSales, a.SalesSignals, lang),
 		},
-		Metrics: newMetrics(a.Metrics), Evidence: newEvidence(a.Evidence, func(string) bool { return true }),
-		NoSpeech: a.NoSpeech, RoleSource: a.RoleSource, Engine: a.Engine, Version: a.Version,
+		Metrics: newMetrics(a.Metrics), Evidence: newEvidence(a, func(string) bool { return true }),
+		NoSpeech: a.NoSpeech, RoleSource: a.RoleSource, RoleConfidence: a.Sound.RoleConfidence, Sound: newSound(a.Sound), Engine: a.Engine, Version: a.Version,
+	}
+	if !a.NoSpeech {
+		j.SentimentScore = &a.SentimentScore
 	}
 	if a.Script != nil {
 		j.Script = &scriptMatch{*a.Script, a.ScriptID, a.ScriptVer}
@@ -225,11 +232,11 @@ func termsOf(dictionary string, keys []string, lang string) []term {
 	return out
 }
 
-func newEvidence(all []schemas.Evidence, want func(judgement string) bool) []evidence {
+func newEvidence(a schemas.Analysis, want func(judgement string) bool) []evidence {
 	out := []evidence{}
-	for _, e := range all {
+	for _, e := range a.Evidence {
 		if want(e.Judgement) {
-			out = append(out, evidence{e.Judgement, e.Turn, e.Speaker, e.Quote, e.Start})
+			out = append(out, evidence{e.Judgement, e.Turn, e.Speaker, a.Sound.RoleConfidence != nil && e.Speaker != schemas.RoleUnknown, e.Quote, e.Start})
 		}
 	}
 	return out
@@ -249,7 +256,7 @@ func newChecklists(a schemas.Analysis, lang string) []checklist {
 			text = local
 		}
 		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, text,
-			newEvidence(a.Evidence, func(j string) bool { return j == judgement })}}})
+			newEvidence(a, func(j string) bool { return j == judgement })}}})
 	}
 	return out
 }

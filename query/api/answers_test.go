@@ -123,6 +123,7 @@ func TestGetTask(t *testing.T) {
 		"success": true, "id": 1.0, "type": "chat", "status": "pending", "file_name": nil, "call_date": "2025-10-20", "error_message": nil,
 		"directory_id": 77.0, "report_type": nil, "task_code": code, "task_length": 0.0, "task_result.blog_post": nil, "task_result.image_prompt": nil,
 		"task_result.normalized_text": nil, "task_result.original_text": "Operator: Здравствуйте\nClient: Добрый день",
+		"task.error_code": 0.0, "task.error_message": nil,
 	} {
 		r.has(t, path, want)
 	}
@@ -137,6 +138,12 @@ func TestGetTask(t *testing.T) {
 	r.has(t, "file_name", "a.wav")
 	r.has(t, "task_length", 0.05)
 	r.has(t, "task_result", nil) // nothing is transcribed yet
+	finish(t, x, call.at("code").(string), schemas.StatusError)
+	r = the.get(t, "/gettask?task_code="+call.at("code").(string), x.token)
+	r.want(t, 200, 0) // the request went well, the task did not
+	for path, want := range map[string]any{"success": true, "status": "error", "error_message": "broken", "task.error_code": float64(schemas.CodeUndecodable), "task.error_message": "broken"} {
+		r.has(t, path, want)
+	}
 
 	the.get(t, "/gettask", x.token).want(t, 200, schemas.CodeNoTaskCode)
 	the.get(t, "/gettask?task_code=", x.token).want(t, 200, schemas.CodeNoTaskCode)
@@ -170,7 +177,11 @@ func finish(t *testing.T, x tenant, code, status string) {
 		t.Fatal(err)
 	}
 	var codec schemas.Codec
-	rec, err := codec.Record(schemas.TopicStatus, "test", schemas.TaskStatus{Task: ts.Task, Status: status, Version: schemas.StatusVersion(status), UpdatedAt: time.Now().UTC()})
+	e := schemas.TaskStatus{Task: ts.Task, Status: status, Version: schemas.StatusVersion(status), UpdatedAt: time.Now().UTC()}
+	if status == schemas.StatusError {
+		e.ErrorCode, e.Error = int64(schemas.CodeUndecodable), "broken"
+	}
+	rec, err := codec.Record(schemas.TopicStatus, "test", e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,8 +256,8 @@ func TestFilter(t *testing.T) {
 					"tasks.0.id": 5.0, "tasks.0.type": "call", "tasks.0.status": "completed", "tasks.0.file_name": "rec.wav", "tasks.0.operator_name": "Ivanov",
 					"tasks.0.call_time": "2025-10-20T08:45:00+00:00", "tasks.0.call_type": "inbound", "tasks.0.call_date": "2025-10-20", "tasks.0.error_message": nil,
 					"tasks.0.directory_id": 123.0, "tasks.0.task_length": 64.2, "tasks.0.task_code": code, "tasks.0.report_type": nil,
-					"tasks.0.customer_satisfaction_score": 9.0,
-					"pagination.current_page":             1.0, "pagination.per_page": 12.0, "pagination.total_tasks": 1.0, "pagination.total_pages": 1.0,
+					"tasks.0.customer_satisfaction_score": 9.0, "tasks.0.error_code": 0.0,
+					"pagination.current_page": 1.0, "pagination.per_page": 12.0, "pagination.total_tasks": 1.0, "pagination.total_pages": 1.0,
 				} {
 					r.has(t, path, want)
 				}
@@ -317,6 +328,40 @@ func TestCallsAnalysis(t *testing.T) {
 	ru := the.get(t, path, x.token, "Accept-Language", "ru-RU,ru;q=0.9,en;q=0.8")
 	ru.has(t, "analysis.dictionaries.resolved_status.name", "Решено")
 	ru.has(t, "call_checklists.1.answers.0.answer", "Частично")
+}
+
+// Who is guessed to speak is not shown as certain, and a call in which nobody
+// speaks has no scores.
+func TestCallsAnalysisOfASoundThatTellsLittle(t *testing.T) {
+	x := newTenant(t)
+	sure, hold := 0.7, 4.0
+	ask := func(a schemas.Analysis) reply {
+		code := submitChat(t, x, map[string]any{"text": "Operator: " + a.Summary})
+		insert(t, x, row{code: code, status: schemas.StatusCompleted, kind: schemas.TypeCall, analysis: &a})
+		r := the.get(t, "/api/calls_analysis_v2/"+code, x.token)
+		r.want(t, 200, 0)
+		return r
+	}
+	guessed := ask(schemas.Analysis{Summary: "guessed", Sentiment: "neutral", RoleSource: schemas.RoleFromDiarized, Metrics: schemas.Metrics{Turns: 2, Hold: &hold,
+		Speakers: []schemas.SpeakerMetrics{{Role: "operator", Words: 9}}, Interrupted: []schemas.Interruption{{Start: 1, End: 2, By: "customer"}}},
+		Evidence: []schemas.Evidence{{Judgement: "csat", Speaker: "operator", Quote: "yes"}, {Judgement: "intent", Speaker: "unknown", Quote: "no"}},
+		Sound: schemas.Sound{RoleConfidence: &sure, Marks: []schemas.Mark{{Kind: schemas.MarkMusic, Channel: -1, Start: 3, End: 7}},
+			Suppressed: []schemas.Suppressed{{Channel: 1, Start: 8, End: 9, Text: "Thanks for watching!", Reason: schemas.SuppressedBoilerplate}}}})
+	for path, want := range map[string]any{
+		"role_source": "diarized", "role_confidence": 0.7, "sentiment_score": 0.0, "evidence.0.speaker_guessed": true, "evidence.1.speaker_guessed": false,
+		"metrics.hold_sec": 4.0, "metrics.speakers.0.words": 9.0, "metrics.speakers.0.talk_sec": nil, "metrics.interrupted.0.by": "customer",
+		"sound.marks.0": map[string]any{"kind": "music", "channel": -1.0, "start_sec": 3.0, "end_sec": 7.0}, "sound.suppressed_count": 1.0,
+		"sound.suppressed.0": map[string]any{"channel": 1.0, "start_sec": 8.0, "end_sec": 9.0, "text": "Thanks for watching!", "reason": "boilerplate"},
+	} {
+		guessed.has(t, "analysis."+path, want)
+	}
+	silent := ask(schemas.Analysis{Summary: "silent", NoSpeech: true, Resolution: "unknown", RoleSource: schemas.RoleFromChannel})
+	for path, want := range map[string]any{
+		"no_speech": true, "sentiment": "unknown", "sentiment_score": nil, "scores.csat": nil, "scores.politeness": nil, "scores.empathy": nil, "dictionaries.tone": nil,
+		"role_confidence": nil, "sound.marks": []any{}, "sound.suppressed": []any{}, "sound.suppressed_count": 0.0, "metrics.speakers": []any{}, "metrics.interrupted": []any{},
+	} {
+		silent.has(t, "analysis."+path, want)
+	}
 }
 
 func TestDictionariesSpeakTheLanguageOfTheRequest(t *testing.T) {

@@ -174,6 +174,8 @@ func (a *API) mainApp() *fiber.App {
 	app.Post("/auth/login", a.login)
 
 	app.Get("/user/tariff", a.authenticated, a.tariff)
+	app.Get("/user/vocabulary", a.authenticated, a.vocabulary)
+	app.Put("/user/vocabulary", a.authenticated, a.setVocabulary)
 	app.Post("/add_chat_analysis_task", a.authenticated, a.addChat)
 	app.Get("/gettask", a.authenticated, a.getTask)
 	for _, path := range []string{"/tasks/filter", "/user/tasks/filter"} {

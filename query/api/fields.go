@@ -11,7 +11,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
-	"golang.org/x/text/language"
 
 	"earshot/ingest"
 	"earshot/schemas"
@@ -103,7 +102,7 @@ func (a *API) task(ctx context.Context, f fields, c *call) (t schemas.Task, err 
 	if lang == "" {
 		lang = f.FileLang
 	}
-	if t.Language, err = spokenLanguage(lang); err != nil {
+	if t.Language, err = ingest.Language(string(lang)); err != nil {
 		return t, err
 	}
 	t.DirectoryID, err = a.directory(ctx, f.DirectoryID, c.user.Org)
@@ -146,23 +145,6 @@ func timeOf(s scalar) (time.Time, error) {
 		}
 	}
 	return time.Time{}, schemas.Fail(schemas.CodeInvalid, "call_datetime must be ISO 8601 with a time zone, such as 2025-10-20T10:00:00+03:00")
-}
-
-// spokenLanguage is the two-letter code of a language; "" for "00" and "auto",
-// which ask to detect it.
-func spokenLanguage(s scalar) (string, error) {
-	v := strings.ToLower(strings.TrimSpace(string(s)))
-	if v == "" || v == "00" || v == "auto" {
-		return "", nil
-	}
-	if len(v) <= 35 { // the longest tag without private parts (RFC 5646 section 4.4.1)
-		if tag, err := language.Parse(v); err == nil {
-			if base, _ := tag.Base(); len(base.String()) == 2 {
-				return base.String(), nil
-			}
-		}
-	}
-	return "", schemas.Fail(schemas.CodeInvalid, "language must be an ISO 639-1 code such as en, or 00 to detect it")
 }
 
 // directory checks that a directory is the organisation's own.
@@ -268,7 +250,7 @@ func (a *API) addChat(c *fiber.Ctx) error {
 	if err := request(c.Context(), &t); err != nil {
 		return err
 	}
-	t.Type, t.Source = schemas.TypeChat, "chat"
+	t.Type, t.Source = schemas.TypeChat, schemas.SourceChat
 	s := ingest.Submission{Task: t}
 	chunks, err := ingest.ParseChunks(in.Chunks)
 	if err != nil {

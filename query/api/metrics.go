@@ -53,3 +53,36 @@ func newMetrics(m schemas.Metrics) metrics {
 	}
 	return out
 }
+
+// sound is what a recording tells beyond its words: schemas.Sound.
+type sound struct {
+	Marks           []mark       `json:"marks"`
+	SuppressedCount int          `json:"suppressed_count"`
+	Suppressed      []suppressed `json:"suppressed"`
+}
+
+type mark struct {
+	Kind    string  `json:"kind"`    // music, tone, ivr, hold
+	Channel int64   `json:"channel"` // -1: all
+	Start   float64 `json:"start_sec"`
+	End     float64 `json:"end_sec"`
+}
+
+type suppressed struct {
+	Channel int64   `json:"channel"`
+	Start   float64 `json:"start_sec"`
+	End     float64 `json:"end_sec"`
+	Text    string  `json:"text"`
+	Reason  string  `json:"reason"`
+}
+
+func newSound(s schemas.Sound) sound {
+	out := sound{Marks: []mark{}, SuppressedCount: len(s.Suppressed), Suppressed: []suppressed{}}
+	for _, m := range s.Marks {
+		out.Marks = append(out.Marks, mark(m))
+	}
+	for _, x := range s.Suppressed {
+		out.Suppressed = append(out.Suppressed, suppressed(x))
+	}
+	return out
+}

@@ -153,6 +153,9 @@ func TestUploadRefuses(t *testing.T) {
 		{"channels are no JSON", []part{good, field("channels", "left")}, schemas.CodeInvalid},
 		{"channel twice", []part{good, field("channels", `[{"index":0,"role":"operator"},{"index":0,"role":"customer"}]`)}, schemas.CodeInvalid},
 		{"channel that is not there", []part{good, field("channels", `[{"index":1,"role":"operator"}]`)}, schemas.CodeInvalid},
+		{"channel below the first", []part{good, field("channels", `[{"index":-1,"role":"operator"}]`)}, schemas.CodeInvalid},
+		{"channel without a number", []part{good, field("channels", `[{"role":"operator"}]`)}, schemas.CodeInvalid},
+		{"language that is never heard", []part{good, field("language", "ky")}, schemas.CodeInvalid},
 		{"role", []part{good, field("channels", `[{"index":0,"role":"boss"}]`)}, schemas.CodeInvalid},
 		{"a field of 65 KB", []part{good, field("client_id", strings.Repeat("x", fieldBytes+1))}, schemas.CodeInvalid},
 		{"65 fields", many, schemas.CodeInvalid},
@@ -256,6 +259,10 @@ func TestChat(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	the.get(t, "/gettask?task_code="+got.Code, x.token).has(t, "task_result.original_text", "Operator: Hi\nClient: Hello")
+	// What is written need not be a language that can be heard.
+	if got := submitted(t, x, submitChat(t, x, map[string]any{"text": "Кардар: Салам", "language": "ky"})); got.Language != "ky" {
+		t.Errorf("language %q", got.Language)
+	}
 }
 
 func TestChatRefuses(t *testing.T) {

@@ -52,6 +52,14 @@ type taskAnswer struct {
 	TaskCode    string      `json:"task_code"`
 	TaskLength  float64     `json:"task_length"`
 	Result      *taskResult `json:"task_result"`
+	Task        taskFailure `json:"task"`
+}
+
+// taskFailure is why the task itself failed, a field of our own: the error_code
+// beside it is that of the request, which went well.
+type taskFailure struct {
+	ErrorCode int64   `json:"error_code"` // 0: it did not fail
+	Error     *string `json:"error_message"`
 }
 
 // taskResult holds the text; the other fields are the seed's, for modes that
@@ -99,6 +107,7 @@ func (a *API) getTask(c *fiber.Ctx) error {
 		Success: true, ID: t.Task.ID, Type: t.Task.Type, Status: t.Status, FileName: optional(t.Task.FileName),
 		CreatedAt: stamp(t.Task.CreatedAt), UpdatedAt: stamp(t.UpdatedAt), CallDate: optional(t.Task.CallDate), Error: optional(t.Error),
 		DirectoryID: optional(t.Task.DirectoryID), ReportType: optional(t.Task.ReportType), TaskCode: t.Task.Code, TaskLength: minutes(t.Task.Seconds),
+		Task: taskFailure{t.ErrorCode, optional(t.Error)},
 	}
 	if there {
 		answer.Result = &taskResult{OriginalText: &text}
@@ -133,6 +142,7 @@ type taskRow struct {
 	TaskCode     string  `json:"task_code"`
 	ReportType   *string `json:"report_type"`
 	CSAT         *int64  `json:"customer_satisfaction_score"`
+	ErrorCode    int64   `json:"error_code"` // ours: why the task failed, 0 when it did not
 }
 
 type pagination struct {
@@ -169,7 +179,7 @@ func (a *API) filterTasks(c *fiber.Ctx) error {
 		answer.Tasks[i] = taskRow{
 			t.ID, t.Type, t.Status, optional(t.FileName), optionalStamp(t.CreatedAt), optionalStamp(t.UpdatedAt), optional(t.OperatorName),
 			optionalStamp(t.CallTime), optional(t.CallType), optional(t.CallDate), optional(t.Error), optional(t.DirectoryID),
-			t.Length, t.Code, optional(t.ReportType), t.CSAT,
+			t.Length, t.Code, optional(t.ReportType), t.CSAT, t.ErrorCode,
 		}
 	}
 	return a.ok(c, answer)

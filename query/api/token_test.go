@@ -84,7 +84,7 @@ func TestTokens(t *testing.T) {
 
 func TestEveryEndpointWantsAToken(t *testing.T) {
 	for _, e := range [][2]string{
-		{"GET", "/user/tariff"}, {"POST", "/addtaskcall"}, {"POST", "/add_chat_analysis_task"}, {"GET", "/gettask"}, {"GET", "/tasks/filter"},
+		{"GET", "/user/tariff"}, {"GET", "/user/vocabulary"}, {"PUT", "/user/vocabulary"}, {"POST", "/addtaskcall"}, {"POST", "/add_chat_analysis_task"}, {"GET", "/gettask"}, {"GET", "/tasks/filter"},
 		{"POST", "/tasks/filter"}, {"GET", "/user/tasks/filter"}, {"POST", "/user/tasks/filter"}, {"GET", "/api/calls_analysis_v2/x"},
 		{"GET", "/api/calls_analysis/x"}, {"GET", "/dictionaries"},
 	} {

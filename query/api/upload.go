@@ -231,6 +231,9 @@ func (a *API) submission(c *fiber.Ctx, f form, call *call) (s ingest.Submission,
 	if s.Task, err = a.task(c.UserContext(), f.fields, call); err != nil {
 		return s, err
 	}
+	if !ingest.Recognised(s.Task.Language) {
+		return s, schemas.Fail(schemas.CodeInvalid, "no speech model knows the language %s; leave it out to have the nearest one detected", s.Task.Language)
+	}
 	if err = request(c.Context(), &s.Task); err != nil {
 		return s, err
 	}
@@ -247,31 +250,33 @@ func (a *API) submission(c *fiber.Ctx, f form, call *call) (s ingest.Submission,
 		}
 	}
 	t := &s.Task
-	t.Type, t.Source = schemas.TypeCall, "upload"
+	t.Type, t.Source = schemas.TypeCall, schemas.SourceUpload
 	t.FileName, t.ContentType, t.Digest, t.Bytes, t.Seconds = u.Name, u.ContentType, u.Digest, u.Bytes, u.Seconds
 	s.Audio = u.Path
 	return s, nil
 }
 
 // channelsOf reads the optional field channels: [{"index":0,"role":"operator"}].
+// It goes before the source's own order (schemas.ChannelRoles); a channel that
+// it does not name is unknown.
 func channelsOf(value string) ([]schemas.Channel, error) {
 	if value = strings.TrimSpace(value); value == "" || value == "null" {
 		return nil, nil
 	}
 	var in []struct {
-		Index int64  `json:"index"`
+		Index *int64 `json:"index"`
 		Role  string `json:"role"`
 	}
 	roles := []string{schemas.RoleOperator, schemas.RoleCustomer, schemas.RoleSystem, schemas.RoleUnknown}
 	err := json.Unmarshal([]byte(value), &in)
 	var out []schemas.Channel
 	for _, c := range in {
-		known := slices.ContainsFunc(out, func(o schemas.Channel) bool { return o.Index == c.Index })
-		if known || c.Index < 0 || c.Index >= 64 || !slices.Contains(roles, c.Role) {
+		if c.Index == nil || *c.Index < 0 || *c.Index >= 64 || !slices.Contains(roles, c.Role) ||
+			slices.ContainsFunc(out, func(o schemas.Channel) bool { return o.Index == *c.Index }) {
 			err = errors.New("index or role")
 			break
 		}
-		out = append(out, schemas.Channel{Index: c.Index, Role: c.Role})
+		out = append(out, schemas.Channel{Index: *c.Index, Role: c.Role})
 	}
 	if err != nil {
 		return nil, schemas.Because(schemas.CodeInvalid, err, `channels must be like [{"index":0,"role":"operator"},{"index":1,"role":"customer"}]; roles are %s`, strings.Join(roles, ", "))

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"earshot/ingest"
+	"earshot/schemas"
+)
+
+type vocabularyAnswer struct {
+	Success    bool     `json:"success"`
+	ErrorCode  int64    `json:"error_code"`
+	Vocabulary []string `json:"vocabulary"`
+}
+
+// vocabulary answers GET /user/vocabulary, an endpoint of our own: the names
+// and terms that the organisation's recogniser expects.
+func (a *API) vocabulary(c *fiber.Ctx) error {
+	o, err := a.Store.Organisation(c.UserContext(), callOf(c.Context()).user.Org)
+	if err != nil {
+		return err
+	}
+	return a.ok(c, vocabularyAnswer{Success: true, Vocabulary: list(o.Vocabulary)})
+}
+
+// setVocabulary answers PUT /user/vocabulary with {"vocabulary": ["eSIM", ...]},
+// which replaces the whole list; the answer has it as it was kept. Recordings
+// submitted from then on are heard with it. Errors: 4001, 4002, 4056 for an
+// agent, who may not change what everybody's calls are heard with.
+func (a *API) setVocabulary(c *fiber.Ctx) error {
+	user := callOf(c.Context()).user
+	if user.Role == roleAgent {
+		return schemas.Fail(schemas.CodeAccessDenied, "")
+	}
+	var in struct {
+		Vocabulary *[]string `json:"vocabulary"`
+	}
+	if err := parseJSON(c, &in); err != nil {
+		return err
+	}
+	if in.Vocabulary == nil {
+		return schemas.Fail(schemas.CodeMissing, "vocabulary")
+	}
+	terms, err := ingest.Vocabulary(*in.Vocabulary)
+	if err != nil {
+		return err
+	}
+	o, err := a.Store.Organisation(c.UserContext(), user.Org)
+	if err != nil {
+		return err
+	}
+	o.Vocabulary = terms
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	// The clock as version: of two who write at once the later one stays, in
+	// Redis as on the log.
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	e := schemas.EntityChanged{Org: user.Org, Kind: schemas.KindOrganisation, ID: user.Org, Version: now.UnixMicro(), Data: data, UpdatedAt: now}
+	if err := a.Door.Put(c.UserContext(), e); err != nil {
+		return err
+	}
+	return a.ok(c, vocabularyAnswer{Success: true, Vocabulary: terms})
+}
+
+// roleAgent is schemas.User.Role of who works with conversations and changes
+// no settings.
+const roleAgent = "agent"
