@@ -32,6 +32,7 @@ import (
 	"earshot/processors/analyze"
 	"earshot/processors/measure"
 	"earshot/processors/transcribe"
+	"earshot/processors/transcribe/whisper"
 	"earshot/query/api"
 	"earshot/query/read"
 	"earshot/schemas"
@@ -357,6 +358,6 @@ func (r *replay) Run(ctx context.Context) error {
 type whisperChild struct{}
 
 func (whisperChild) Run() error {
-	os.Exit(transcribe.ChildMain(os.Stdin, os.Stdout))
+	os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, nil))
 	return nil
 }

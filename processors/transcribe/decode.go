@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"earshot/processors/transcribe/stderr"
 	"earshot/schemas"
 )
 
@@ -39,7 +40,7 @@ type recording struct {
 	cancel   context.CancelCauseFunc
 	cmd      *exec.Cmd
 	out      *bufio.Reader
-	said     *tail
+	said     *stderr.Tail
 	longest  int64 // samples of a channel
 	raw      []byte
 
@@ -77,7 +78,7 @@ func decode(ctx context.Context, cfg Config, path string, log *slog.Logger) (*re
 	if err != nil {
 		return nil, fmt.Errorf("ffmpeg is needed to decode recordings (apt-get install ffmpeg, or set EARSHOT_FFMPEG): %w", err)
 	}
-	r := &recording{said: &tail{log: log}, longest: int64(cfg.Longest.Seconds() * rate)}
+	r := &recording{said: stderr.New("ffmpeg", log), longest: int64(cfg.Longest.Seconds() * rate)}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	r.cmd = exec.CommandContext(r.ctx, program, arguments(path, cfg.Longest)...)
 	r.cmd.Env = []string{"LC_ALL=C"} // nothing of ours, and messages we can read
@@ -234,9 +235,9 @@ func (r *recording) finish() error {
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && !exit.Exited() {
-		return fmt.Errorf("ffmpeg ended by %s: %s", exit.ProcessState, r.said.last())
+		return fmt.Errorf("ffmpeg ended by %s: %s", exit.ProcessState, r.said.Last())
 	}
-	said := r.said.last()
+	said := r.said.Last()
 	switch {
 	case err != nil && strings.Contains(said, "not on whitelist"), strings.Contains(said, "matches no streams"):
 		return schemas.Because(schemas.CodeBadFormat, errors.New(said), "WAV, MP3, OGG, FLAC, M4A, AAC, AMR and WebM with sound are taken")

@@ -13,24 +13,37 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"earshot/processors/transcribe/tinymodel"
+	"earshot/processors/transcribe/whisper"
 	"earshot/schemas"
 )
 
 // The test binary is its own recogniser, as the program is.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == childCommand {
-		os.Exit(ChildMain(os.Stdin, os.Stdout))
+	if len(os.Args) > 1 && os.Args[1] == whisper.Command {
+		os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, nil))
 	}
 	goleak.VerifyTestMain(m)
 }
 
 func testConfig() Config {
-	return Config{Slots: 1, Threads: 1, Longest: 2 * time.Hour, Patience: 20, FFmpeg: "ffmpeg", Memory: 1024}
+	return Config{Whisper: whisper.Config{Slots: 1, Threads: 1, Patience: 20}, Longest: 2 * time.Hour, FFmpeg: "ffmpeg", Memory: 1024}
+}
+
+var tiny = sync.OnceValue(func() []byte { return written(false) })
+
+func written(multilingual bool) []byte {
+	var b bytes.Buffer
+	if err := tinymodel.Write(&b, 1, multilingual); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return b.Bytes()
 }
 
 var quietLog = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -83,7 +96,9 @@ func wavFile(t testing.TB, rate int, channels ...[]int16) string {
 			mixed = append(mixed, c[i])
 		}
 	}
-	b = append(b, encode(make([]byte, 0, size), mixed)...)
+	for _, s := range mixed {
+		b = binary.LittleEndian.AppendUint16(b, uint16(s))
+	}
 	return file(t, "recording.wav", b)
 }
 

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"earshot/processors/transcribe/speech"
 	"earshot/schemas"
 )
 
 // segment is what was heard, on the clock of the recording.
 type segment struct {
-	heard
+	speech.Segment
 	channel int
 }
 
@@ -66,7 +67,7 @@ func merge(segments []segment, roles []string, joined bool) []schemas.Utterance 
 	for i, s := range turns {
 		utterances[i] = schemas.Utterance{
 			Turn: int64(i), Speaker: roles[s.channel], Channel: int64(s.channel),
-			Start: &s.Start, End: &s.End, Text: s.Text, Confidence: &s.Confidence,
+			Start: &s.Start, End: &s.End, Text: s.Text, Confidence: s.Confidence,
 		}
 	}
 	return utterances
@@ -85,9 +86,9 @@ func compare(a, b float64) int {
 func (s *segment) join(next segment) {
 	s.Text += " " + next.Text
 	s.End = max(s.End, next.End)
-	if n := s.Tokens + next.Tokens; n > 0 {
-		s.Confidence = (s.Confidence*float64(s.Tokens) + next.Confidence*float64(next.Tokens)) / float64(n)
-		s.Tokens = n
+	if n := s.Tokens + next.Tokens; s.Confidence != nil && next.Confidence != nil && n > 0 {
+		mean := (*s.Confidence*float64(s.Tokens) + *next.Confidence*float64(next.Tokens)) / float64(n)
+		s.Confidence, s.Tokens = &mean, n
 	}
 }
 

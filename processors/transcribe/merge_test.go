@@ -5,11 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"earshot/processors/transcribe/speech"
 	"earshot/schemas"
 )
 
 func said(channel int, start, end float64, text string) segment {
-	return segment{heard{Start: start, End: end, Text: text, Confidence: 0.5, Tokens: 2}, channel}
+	half := 0.5
+	return segment{speech.Segment{Start: start, End: end, Text: text, Confidence: &half, Tokens: 2}, channel}
 }
 
 func lines(utterances []schemas.Utterance) string {
@@ -53,7 +55,7 @@ func TestMerge(t *testing.T) {
 
 func TestJoinedConfidenceIsTheMeanOverWords(t *testing.T) {
 	a, b := said(0, 0, 1, "a"), said(0, 1, 2, "b")
-	a.Confidence, a.Tokens, b.Confidence, b.Tokens = 0.9, 3, 0.5, 1
+	*a.Confidence, a.Tokens, *b.Confidence, b.Tokens = 0.9, 3, 0.5, 1
 	got := merge([]segment{a, b}, []string{schemas.RoleOperator}, true)
 	if len(got) != 1 || *got[0].Confidence != 0.8 {
 		t.Errorf("got %s %v", lines(got), *got[0].Confidence)

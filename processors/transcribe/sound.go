@@ -1,9 +1,7 @@
 package transcribe
 
 import (
-	"encoding/binary"
 	"math"
-	"slices"
 )
 
 // window is a stretch of a recording, channel by channel.
@@ -121,13 +119,4 @@ func opening(samples []int16, frames []bool) []int16 {
 		}
 	}
 	return samples[:min(len(samples), clip)]
-}
-
-// encode is samples as they go to the recogniser; it reuses buffer.
-func encode(buffer []byte, samples []int16) []byte {
-	buffer = slices.Grow(buffer[:0], 2*len(samples))
-	for _, s := range samples {
-		buffer = binary.LittleEndian.AppendUint16(buffer, uint16(s))
-	}
-	return buffer
 }

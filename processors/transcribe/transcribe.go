@@ -3,7 +3,7 @@
 // one conversation on the recording's own clock. Both run as processes of their
 // own: the file is hostile and the code is C.
 //
-//	file ─► ffmpeg ─► windows ─► silent? ─► recogniser (a process a slot) ─► segments ─► merge ─► Transcript
+//	file ─► ffmpeg ─► windows ─► silent? ─► whisper (a slot of it) ─► segments ─► merge ─► Transcript
 package transcribe
 
 import (
@@ -12,9 +12,10 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
+	"earshot/processors/transcribe/speech"
+	"earshot/processors/transcribe/whisper"
 	"earshot/schemas"
 )
 
@@ -22,13 +23,9 @@ import (
 // as Slots at a time are worked on, the rest wait.
 type Transcriber struct {
 	cfg    Config
-	models string
 	log    *slog.Logger
-	engine *engine
+	engine *whisper.Engine
 	window int // samples of a channel in a window, at most
-
-	mu      sync.Mutex
-	weights *weights // once found
 }
 
 // New returns a Transcriber that looks for a model in the folder models when
@@ -38,14 +35,18 @@ func New(cfg Config, models string, log *slog.Logger) (*Transcriber, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Transcriber{cfg: cfg, models: models, log: log, engine: newEngine(cfg, log), window: longestWindow}, nil
+	engine, err := whisper.New(cfg.Whisper, models, nil, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Transcriber{cfg: cfg, log: log, engine: engine, window: longestWindow}, nil
 }
 
 // Slots is how many recordings can be worked on at a time.
-func (t *Transcriber) Slots() int { return t.cfg.Slots }
+func (t *Transcriber) Slots() int { return t.engine.Slots() }
 
 // Close ends the recognisers, after the work in progress has ended.
-func (t *Transcriber) Close() { t.engine.close() }
+func (t *Transcriber) Close() { t.engine.Close() }
 
 // longestWindow is twelve minutes: most calls fit in one, and two channels of
 // it are 46 MB. More channels share that memory.
@@ -61,31 +62,24 @@ const longestWindow = 12 * 60 * rate
 // CodeNoModel says how to get a model. Any other error is ours and may be gone
 // at the next try: the recogniser or the decoder died or hung, ctx ended.
 func (t *Transcriber) Transcribe(ctx context.Context, submitted schemas.TaskSubmitted, path string) (schemas.Transcript, error) {
-	w, err := t.model()
-	if err != nil {
-		return schemas.Transcript{}, err
-	}
 	r, err := decode(ctx, t.cfg, path, t.log)
 	if err != nil {
 		return schemas.Transcript{}, err
 	}
 	defer r.close()
 	var out schemas.Transcript
-	err = t.engine.use(ctx, w.path, func(p *process) error {
-		l := &listener{process: p, patience: t.cfg.patience(), language: normal(submitted.Task.Language)}
-		if err := checkLanguage(l.language, p); err != nil {
+	err = t.engine.Use(ctx, func(s *whisper.Session) error {
+		l := &listener{session: s, language: normal(submitted.Task.Language)}
+		if err := s.Knows(l.language); err != nil {
 			return err
 		}
 		if err := l.hear(ctx, r, t.window); err != nil {
 			return err
 		}
 		out = l.transcript(submitted, r)
-		out.Engine, out.Model = p.engine, w.name
+		out.Engine, out.Model = s.About().Engine, s.About().Model
 		return nil
 	})
-	if errors.Is(err, errUnusable) {
-		err = schemas.Because(schemas.CodeNoModel, err, "whisper.cpp refuses %s; %s%s", w.path, howToGet, t.models)
-	}
 	if err == nil {
 		err = cutShort(submitted.Task, r.seconds())
 	}
@@ -93,20 +87,6 @@ func (t *Transcriber) Transcribe(ctx context.Context, submitted schemas.TaskSubm
 		return schemas.Transcript{}, err
 	}
 	return out, nil
-}
-
-// model finds the model once; while there is none it is looked for each time.
-func (t *Transcriber) model() (*weights, error) {
-	if !withWhisper {
-		return nil, schemas.Because(schemas.CodeNoModel, errNoWhisper, "%v", errNoWhisper)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var err error
-	if t.weights == nil {
-		t.weights, err = findWeights(t.cfg.Model, t.models)
-	}
-	return t.weights, err
 }
 
 // estimated are the formats whose length is guessed from a bit rate.
@@ -126,13 +106,11 @@ func cutShort(task schemas.Task, seconds float64) error {
 
 // listener hears one recording.
 type listener struct {
-	process  *process
-	patience time.Duration
+	session  *whisper.Session
 	language string // "" until it is known
 	segments []segment
 	sounding []bool // channels that were not silent throughout
 	mono     *bool  // whether two channels are twins, once both were heard
-	bytes    []byte
 }
 
 // hear takes the recording window by window.
@@ -194,19 +172,13 @@ func (l *listener) tell(ctx context.Context, w window, frames [][]bool) error {
 	if l.language != "" || best < 0 {
 		return nil
 	}
-	if !l.process.multilingual {
-		l.language = "en"
-		return nil
-	}
-	l.bytes = encode(l.bytes, opening(w.channels[best], frames[best]))
-	a, err := l.process.ask(ctx, question{Ask: askLanguage}, l.bytes, l.patience)
-	l.language = a.Language
+	var err error
+	l.language, _, err = l.session.Language(ctx, opening(w.channels[best], frames[best]))
 	return err
 }
 
 func (l *listener) channel(ctx context.Context, from int64, channel int, samples []int16, frames []bool) error {
-	l.bytes = encode(l.bytes, samples)
-	a, err := l.process.ask(ctx, question{Ask: askTranscribe, Language: l.language}, l.bytes, l.patience)
+	a, err := l.session.Hear(ctx, speech.Ask{Samples: samples, Language: l.language})
 	if err != nil {
 		return err
 	}
@@ -262,4 +234,13 @@ func (l *listener) transcript(submitted schemas.TaskSubmitted, r *recording) sch
 		t.Language = "jv"
 	}
 	return t
+}
+
+// normal is a language as whisper.cpp names it: lower case, without region.
+func normal(language string) string {
+	language, _, _ = strings.Cut(strings.ReplaceAll(strings.ToLower(strings.TrimSpace(language)), "_", "-"), "-")
+	if language == "jv" { // Javanese was jw once
+		return "jw"
+	}
+	return language
 }

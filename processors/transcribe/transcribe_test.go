@@ -3,19 +3,11 @@
 package transcribe
 
 import (
-	"bytes"
 	"cmp"
-	"context"
-	"errors"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"earshot/schemas"
 )
@@ -23,7 +15,7 @@ import (
 func newTranscriber(t testing.TB, cfg Config, model []byte) *Transcriber {
 	t.Helper()
 	if model != nil {
-		cfg.Model = file(t, "ggml-tiny.bin", model)
+		cfg.Whisper.Model = file(t, "ggml-tiny.bin", model)
 	}
 	tr, err := New(cfg, t.TempDir(), quietLog)
 	if err != nil {
@@ -224,124 +216,9 @@ func TestTaskEndsInError(t *testing.T) {
 	}
 }
 
-// A model may be installed while the program runs.
-func TestModelIsFoundOnceItIsThere(t *testing.T) {
-	tr := newTranscriber(t, testConfig(), nil)
-	path := wavFile(t, rate, babble(1, 3))
-	_, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{}, path)
-	wantCode(t, err, schemas.CodeNoModel)
-	if err := os.WriteFile(filepath.Join(tr.models, "any.bin"), tiny(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	transcribe(t, tr, schemas.TaskSubmitted{}, path)
-}
-
-// recogniserAtWork waits until a recogniser has computed for a while.
-func recogniserAtWork(t testing.TB) (pid int) {
-	t.Helper()
-	await(t, "the recogniser to be at work", func() bool {
-		for _, p := range processes(t) {
-			line, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/cmdline")
-			if p.parent == os.Getpid() && err == nil && bytes.Contains(line, []byte(childCommand)) && p.ticks > 50 {
-				pid = p.pid
-			}
-		}
-		return pid != 0
-	})
-	return pid
-}
-
-// Whatever becomes of the recogniser costs the job it was at, as a fault of
-// ours that is tried again, and not the next one.
-func TestRecogniserDies(t *testing.T) {
-	long, short := wavFile(t, rate, babble(1, 600)), wavFile(t, rate, babble(1, 3))
-	tests := []struct {
-		name     string
-		signal   syscall.Signal
-		patience float64
-	}{
-		{"killed", syscall.SIGKILL, 20},
-		{"crashed", syscall.SIGSEGV, 20},
-		{"hung", syscall.SIGSTOP, 0.2},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			cfg := testConfig()
-			cfg.Patience = tt.patience
-			tr := newTranscriber(t, cfg, tiny())
-			failed := make(chan error, 1)
-			go func() {
-				_, err := tr.Transcribe(context.WithoutCancel(t.Context()), schemas.TaskSubmitted{}, long)
-				failed <- err
-			}()
-			if err := syscall.Kill(recogniserAtWork(t), tt.signal); err != nil {
-				t.Fatal(err)
-			}
-			err := <-failed
-			wantCode(t, err, 0)
-			transcribe(t, tr, schemas.TaskSubmitted{}, short)
-		})
-	}
-}
-
-func TestCancelledWorkEndsAtOnce(t *testing.T) {
-	tr := newTranscriber(t, testConfig(), tiny())
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error, 1)
-	go func() {
-		_, err := tr.Transcribe(ctx, schemas.TaskSubmitted{}, wavFile(t, rate, babble(1, 600)))
-		failed <- err
-	}()
-	pid := recogniserAtWork(t)
-	cancel()
-	if err := <-failed; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	await(t, "the recogniser to end", func() bool { return syscall.Kill(pid, 0) != nil })
-	transcribe(t, tr, schemas.TaskSubmitted{}, wavFile(t, rate, babble(1, 3)))
-}
-
-// When the program is killed, nothing closes its recognisers but the kernel,
-// which closes their stdin. They end even in the middle of their work.
-func TestRecogniserEndsWithTheProgram(t *testing.T) {
-	p, err := start(t.Context(), file(t, "ggml-tiny.bin", tiny()), 1, quietLog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	samples := encode(nil, babble(1, 600))
-	if err := writeFrame(p.in, question{Ask: askTranscribe, Language: "en"}, samples); err != nil {
-		t.Fatal(err)
-	}
-	pid := recogniserAtWork(t)
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil { // is ignored: the work may still be finished
-		t.Fatal(err)
-	}
-	// One sign of life may have been sent before the signal, the second was not.
-	for range 2 {
-		var a answer
-		if _, err := readFrame(p.out, &a); err != nil || !a.Alive {
-			t.Fatalf("after SIGTERM: %+v, %v", a, err)
-		}
-	}
-	if err := p.in.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(20 * time.Second):
-		p.kill()
-		t.Errorf("still at work: %v", <-ended)
-	}
-}
-
 func TestSlotsWorkAtOnce(t *testing.T) {
 	cfg := testConfig()
-	cfg.Slots = 2
+	cfg.Whisper.Slots = 2
 	tr := newTranscriber(t, cfg, tiny())
 	paths := []string{wavFile(t, rate, babble(1, 14)), wavFile(t, rate, babble(2, 14))}
 	var alone [2]schemas.Transcript
@@ -361,9 +238,4 @@ func TestSlotsWorkAtOnce(t *testing.T) {
 	if _, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: schemas.Task{Language: "xx"}}, paths[0]); err == nil {
 		t.Error("no error")
 	}
-	tr.engine.close()
-	if err := tr.engine.use(t.Context(), "", nil); !errors.Is(err, errClosed) {
-		t.Errorf("after the end: %v", err)
-	}
-	tr.engine = newEngine(cfg, quietLog) // for Cleanup
 }

@@ -1,4 +1,4 @@
-package transcribe
+package whisper
 
 import (
 	"crypto/sha256"
@@ -17,42 +17,94 @@ import (
 // howToGet ends every message that says there is no model.
 const howToGet = "download a ggml Whisper model (ggml-base.bin is a good start, see whisper.cpp's models folder) and set EARSHOT_WHISPER_MODEL to its path, or put it alone in the folder "
 
-// weights is a checked model file.
+// weights are the checked models that an engine loads.
 type weights struct {
-	path string
-	name string // file name and digest, as transcripts carry it
+	path     string // of the Whisper model; "" = the embedded one
+	name     string // file name and digest, as transcripts carry it
+	activity string // path of the Silero model; "" = there is none
 }
 
-// findWeights checks the model at path or, when that is empty, the only *.bin
-// in folder. Errors have CodeNoModel and say what to do.
-func findWeights(path, folder string) (*weights, error) {
-	if path == "" {
-		files, err := filepath.Glob(filepath.Join(folder, "*.bin"))
-		switch {
-		case err != nil || len(files) == 0:
-			return nil, schemas.Fail(schemas.CodeNoModel, "%s%s", howToGet, folder)
-		case len(files) > 1:
-			return nil, schemas.Fail(schemas.CodeNoModel, "%d models in %s; say which with EARSHOT_WHISPER_MODEL", len(files), folder)
-		}
-		path = files[0]
+// findWeights checks the models that cfg names or, where it names none, those
+// in folder; without a Whisper model there it is the embedded one. Errors have
+// CodeNoModel and say what to do.
+func findWeights(cfg Config, folder string, embedded []byte) (*weights, error) {
+	found := &weights{path: cfg.Model, activity: cfg.Activity}
+	if err := found.look(folder); err != nil {
+		return nil, err
 	}
+	if found.activity != "" {
+		if _, err := checkFile(found.activity, "Silero", folder, checkSilero); err != nil {
+			return nil, err
+		}
+	}
+	var digest string
+	var err error
+	switch {
+	case found.path != "":
+		if digest, err = checkFile(found.path, "Whisper", folder, checkWeights); err != nil {
+			return nil, err
+		}
+		found.name = filepath.Base(found.path)
+	case len(embedded) > 0:
+		sum := sha256.Sum256(embedded)
+		found.name, digest = "embedded", hex.EncodeToString(sum[:])
+	default:
+		return nil, schemas.Fail(schemas.CodeNoModel, "%s%s", howToGet, folder)
+	}
+	found.name += "@sha256:" + digest[:12]
+	return found, nil
+}
+
+// look fills in what is not named from the folder, where models are told apart
+// by what they begin with.
+func (w *weights) look(folder string) error {
+	files, err := filepath.Glob(filepath.Join(folder, "*.bin"))
+	if err != nil {
+		return fmt.Errorf("models in %s: %w", folder, err)
+	}
+	var hear, active []string
+	for _, path := range files {
+		if isSilero(path) {
+			active = append(active, path)
+		} else {
+			hear = append(hear, path)
+		}
+	}
+	for _, found := range []struct {
+		paths    []string
+		variable string
+		to       *string
+	}{{hear, "EARSHOT_WHISPER_MODEL", &w.path}, {active, "EARSHOT_VAD_MODEL", &w.activity}} {
+		switch {
+		case *found.to != "" || len(found.paths) == 0:
+		case len(found.paths) > 1:
+			return schemas.Fail(schemas.CodeNoModel, "%d models in %s; say which with %s", len(found.paths), folder, found.variable)
+		default:
+			*found.to = found.paths[0]
+		}
+	}
+	return nil
+}
+
+// checkFile returns the digest of a whole model.
+func checkFile(path, kind, folder string, check func(io.ReaderAt, int64) error) (digest string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, schemas.Because(schemas.CodeNoModel, err, "the file %s cannot be opened; %s%s", path, howToGet, folder)
+		return "", schemas.Because(schemas.CodeNoModel, err, "the file %s cannot be opened; %s%s", path, howToGet, folder)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", path, err)
+		return "", fmt.Errorf("model %s: %w", path, err)
 	}
-	if err := checkWeights(f, info.Size()); err != nil {
-		return nil, schemas.Because(schemas.CodeNoModel, err, "%s is not a whole ggml Whisper model; %s%s", path, howToGet, folder)
+	if err := check(f, info.Size()); err != nil {
+		return "", schemas.Because(schemas.CodeNoModel, err, "%s is not a whole ggml %s model; %s%s", path, kind, howToGet, folder)
 	}
-	digest := sha256.New()
-	if _, err := io.Copy(digest, f); err != nil {
-		return nil, fmt.Errorf("read model %s: %w", path, err)
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", fmt.Errorf("read model %s: %w", path, err)
 	}
-	return &weights{path, filepath.Base(path) + "@sha256:" + hex.EncodeToString(digest.Sum(nil))[:12]}, nil
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // block is how many values of a tensor share how many bytes.
@@ -66,13 +118,16 @@ var blocks = map[int32]block{
 	10: {256, 84}, 11: {256, 110}, 12: {256, 144}, 13: {256, 176}, 14: {256, 210}, // Q2_K to Q6_K
 }
 
+// magic begins a ggml file; in it, little endian, "lmgg".
+const magic = 0x67676d6c
+
 // checkWeights walks a ggml Whisper model of size bytes from end to end, as
 // whisper.cpp's own reader does without looking: it trusts lengths, writes to
 // fixed arrays by a number from the file, and takes a model without tensors
 // for a test.
 func checkWeights(r io.ReaderAt, size int64) error {
 	w := &walk{r: r, size: size}
-	if w.int() != 0x67676d6c {
+	if w.int() != magic {
 		return w.fail("it does not begin as a ggml file does")
 	}
 	var h [11]int32
@@ -159,7 +214,7 @@ func (w *walk) tensors(want int) error {
 	for ; w.at < w.size; n++ {
 		dimensions, length, kind := w.int(), w.int(), w.int()
 		b, known := blocks[kind]
-		if w.over || !within(dimensions, 1, 3) || !within(length, 1, 128) || !known {
+		if w.over || !within(dimensions, 0, 3) || !within(length, 1, 128) || !known {
 			return w.fail("tensor %d has %d dimensions, a name of %d bytes and type %d", n, dimensions, length, kind)
 		}
 		values := int64(1)
@@ -185,22 +240,36 @@ func (w *walk) tensors(want int) error {
 	return nil
 }
 
-// normal is a language as whisper.cpp names it: lower case, without region.
-func normal(language string) string {
-	language, _, _ = strings.Cut(strings.ReplaceAll(strings.ToLower(strings.TrimSpace(language)), "_", "-"), "-")
-	if language == "jv" { // Javanese was jw once
-		return "jw"
+// sileroType is what a Silero model calls itself, after the magic.
+const sileroType = "silero-16k"
+
+// isSilero says whether a file begins as a Silero model does.
+func isSilero(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
 	}
-	return language
+	defer f.Close()
+	w := &walk{r: f, size: 64}
+	return w.int() == magic && w.int() == int32(len(sileroType)) && string(w.take(len(sileroType))) == sileroType
 }
 
-// checkLanguage says whether a model can be told to hear a language.
-func checkLanguage(language string, p *process) error {
-	if language == "" || slices.Contains(p.languages, language) {
-		return nil
+// checkSilero walks a ggml Silero model of size bytes from end to end: what
+// whisper.cpp trusts, as in checkWeights. The measures are those that its graph
+// is written for.
+func checkSilero(r io.ReaderAt, size int64) error {
+	w := &walk{r: r, size: size}
+	if w.int() != magic || w.int() != int32(len(sileroType)) || string(w.take(len(sileroType))) != sileroType {
+		return w.fail("it does not begin as a Silero model does")
 	}
-	if !p.multilingual {
-		return schemas.Fail(schemas.CodeNoModel, "the model knows English only and the recording is in %q; install a multilingual model (one without .en in its name)", language)
+	w.skip(3 * 4) // version
+	want := []int32{ActivityFrame, 64, 4, 129, 128, 3, 128, 64, 3, 64, 64, 3, 64, 128, 3, 128, 128, 128, 1}
+	got := make([]int32, len(want))
+	for i := range got {
+		got[i] = w.int()
 	}
-	return schemas.Fail(schemas.CodeInvalid, "language %q is not one that can be heard; give its ISO 639-1 code, or none to have it detected", language)
+	if !slices.Equal(got, want) {
+		return w.fail("its measures %v are not those of Silero 5 or 6", got)
+	}
+	return w.tensors(15)
 }

@@ -1,4 +1,4 @@
-package transcribe
+package whisper
 
 import (
 	"bytes"
@@ -6,22 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"earshot/processors/transcribe/tinymodel"
 	"earshot/schemas"
 )
-
-var tiny = sync.OnceValue(func() []byte { return written(false) })
-
-func written(multilingual bool) []byte {
-	var b bytes.Buffer
-	if err := tinymodel.Write(&b, 1, multilingual); err != nil {
-		panic(err) // a buffer takes everything
-	}
-	return b.Bytes()
-}
 
 func TestTestModelIsTheSameForTheSameSeed(t *testing.T) {
 	var again, other bytes.Buffer
@@ -80,33 +69,53 @@ func TestCheckWeights(t *testing.T) {
 func TestFindWeights(t *testing.T) {
 	good := file(t, "ggml-tiny.en.bin", tiny())
 	folder := filepath.Dir(good)
+	vad := file(t, "ggml-silero.bin", silero())
+	both := filepath.Dir(file(t, "a.bin", tiny()))
 	two := filepath.Dir(file(t, "a.bin", tiny()))
-	if err := os.WriteFile(filepath.Join(two, "b.bin"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for path, content := range map[string][]byte{filepath.Join(two, "b.bin"): nil, filepath.Join(both, "vad.bin"): silero()} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	tests := []struct {
-		name, path, folder, want string
+		name     string
+		cfg      Config
+		folder   string
+		embedded []byte
+		want     weights // names without digest
+		err      string
 	}{
-		{"by path", good, "/nowhere", ""},
-		{"the only one in the folder", "", folder, ""},
-		{"none", "", t.TempDir(), "EARSHOT_WHISPER_MODEL"},
-		{"no folder", "", "/nowhere", "EARSHOT_WHISPER_MODEL"},
-		{"two", "", two, "2 models"},
-		{"not there", "/nowhere/model.bin", folder, "cannot be opened"},
-		{"not a model", file(t, "model.bin", []byte("<html>")), folder, "not a whole"},
+		{"by path", Config{Model: good}, "/nowhere", nil, weights{path: good, name: "ggml-tiny.en.bin"}, ""},
+		{"by path, of two", Config{Model: good}, two, nil, weights{path: good, name: "ggml-tiny.en.bin"}, ""},
+		{"the only one in the folder", Config{}, folder, tiny(), weights{path: good, name: "ggml-tiny.en.bin"}, ""},
+		{"beside a Silero model", Config{}, both, nil, weights{path: both + "/a.bin", name: "a.bin", activity: both + "/vad.bin"}, ""},
+		{"embedded", Config{}, t.TempDir(), tiny(), weights{name: "embedded"}, ""},
+		{"embedded beside a Silero model", Config{}, filepath.Dir(vad), tiny(), weights{name: "embedded", activity: vad}, ""},
+		{"Silero by path", Config{Activity: vad}, "/nowhere", tiny(), weights{name: "embedded", activity: vad}, ""},
+		{"none", Config{}, t.TempDir(), nil, weights{}, "EARSHOT_WHISPER_MODEL"},
+		{"no folder", Config{}, "/nowhere", nil, weights{}, "EARSHOT_WHISPER_MODEL"},
+		{"two", Config{}, two, tiny(), weights{}, "2 models"},
+		{"not there", Config{Model: "/nowhere/model.bin"}, folder, tiny(), weights{}, "cannot be opened"},
+		{"not a model", Config{Model: file(t, "model.bin", []byte("<html>"))}, folder, tiny(), weights{}, "not a whole"},
+		{"Silero for Whisper", Config{Model: vad}, folder, tiny(), weights{}, "not a whole ggml Whisper"},
+		{"Whisper for Silero", Config{Activity: good}, folder, tiny(), weights{}, "not a whole ggml Silero"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w, err := findWeights(tt.path, tt.folder)
-			if tt.want == "" {
-				if err != nil || w.path != good || len(w.name) != len("ggml-tiny.en.bin@sha256:")+12 {
-					t.Errorf("got %+v, %v", w, err)
+			w, err := findWeights(tt.cfg, tt.folder, tt.embedded)
+			if tt.err == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				name, digest, _ := strings.Cut(w.name, "@sha256:")
+				if w.name = name; *w != tt.want || len(digest) != 12 {
+					t.Errorf("got %+v of digest %q, want %+v", w, digest, tt.want)
 				}
 				return
 			}
 			wantCode(t, err, schemas.CodeNoModel)
-			if !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%q does not say %q", err, tt.want)
+			if !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%q does not say %q", err, tt.err)
 			}
 		})
 	}

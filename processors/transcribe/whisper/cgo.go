@@ -1,0 +1,303 @@
+//go:build whisper
+
+package whisper
+
+/*
+#include <stdlib.h>
+#include <whisper.h>
+
+extern void windowBegins(uintptr_t handle);
+extern void logitsComputed(uintptr_t handle, int tokens);
+extern bool isCancelled(uintptr_t handle);
+
+static bool encoder_begin(struct whisper_context * ctx, struct whisper_state * state, void * data) {
+	windowBegins((uintptr_t) data);
+	return !isCancelled((uintptr_t) data);
+}
+
+static void logits_filter(struct whisper_context * ctx, struct whisper_state * state, const whisper_token_data * tokens,
+                          int n_tokens, float * logits, void * data) {
+	if (n_tokens == 0) logitsComputed((uintptr_t) data, n_tokens);
+}
+
+static bool aborted(void * data) { return isCancelled((uintptr_t) data); }
+
+static void watch_params(struct whisper_full_params * params, uintptr_t handle) {
+	params->encoder_begin_callback = encoder_begin;
+	params->encoder_begin_callback_user_data = (void *) handle;
+	params->logits_filter_callback = logits_filter;
+	params->logits_filter_callback_user_data = (void *) handle;
+	params->abort_callback = aborted;
+	params->abort_callback_user_data = (void *) handle;
+}
+
+static int gpus(void) {
+	int n = 0;
+	for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
+		enum ggml_backend_dev_type type = ggml_backend_dev_type(ggml_backend_dev_get(i));
+		n += type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
+	}
+	return n;
+}
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime/cgo"
+	"slices"
+	"strings"
+	"unsafe"
+
+	whisper "github.com/ggerganov/whisper.cpp/bindings/go"
+
+	"earshot/processors/transcribe/speech"
+)
+
+const withWhisper = true
+
+// model is one whisper.cpp context: the weights, once, and no state. The
+// official bindings are the base: what links, and what needs no state. They
+// have neither states nor the choice of a GPU or of flash attention, their
+// callbacks are kept in maps without a lock, and one of them cuts everything
+// into single segments.
+type model struct {
+	ctx      *C.struct_whisper_context
+	base     *whisper.Context // the same
+	activity string           // path of the Silero model, or ""
+	ids      map[string]int   // of languages
+}
+
+func openModel(q question, embedded []byte) (*model, error) {
+	params := C.whisper_context_default_params()
+	gpus := int(C.gpus())
+	if q.GPU == on && gpus == 0 {
+		return nil, errors.New("there is no GPU that this program is built for (make whisper CUDA=1); set EARSHOT_WHISPER_GPU to auto")
+	}
+	params.use_gpu = C.bool(q.GPU != off && gpus > 0)
+	params.flash_attn = C.bool(q.Flash == on || q.Flash != off && bool(params.use_gpu))
+	var ctx *C.struct_whisper_context
+	switch {
+	case q.Model != "":
+		path := C.CString(q.Model)
+		defer C.free(unsafe.Pointer(path))
+		ctx = C.whisper_init_from_file_with_params_no_state(path, params)
+	case len(embedded) > 0: // it is copied out of the buffer
+		ctx = C.whisper_init_from_buffer_with_params_no_state(unsafe.Pointer(&embedded[0]), C.size_t(len(embedded)), params)
+	default:
+		return nil, errors.New("no model is embedded in this program")
+	}
+	if ctx == nil {
+		return nil, errors.New("whisper.cpp cannot load the model")
+	}
+	m := &model{ctx: ctx, base: (*whisper.Context)(unsafe.Pointer(ctx)), activity: q.Activity, ids: map[string]int{}}
+	if m.base.Whisper_is_multilingual() == 0 {
+		m.ids["en"] = 0
+		return m, nil
+	}
+	for id := range whisper.Whisper_lang_max_id() + 1 {
+		m.ids[whisper.Whisper_lang_str(id)] = id
+	}
+	return m, nil
+}
+
+func (m *model) engine() string { return "whisper.cpp " + C.GoString(C.whisper_version()) }
+
+func (m *model) languages() (all []string) {
+	for language := range m.ids {
+		all = append(all, language)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// state is what one thread of work needs beside the weights.
+type state struct {
+	model *model
+	state *C.struct_whisper_state
+	vad   *C.struct_whisper_vad_context // nil until it is needed
+}
+
+func (m *model) newState() (*state, error) {
+	s := C.whisper_init_state(m.ctx)
+	if s == nil {
+		return nil, errors.New("whisper.cpp has no room for another state")
+	}
+	return &state{model: m, state: s}, nil
+}
+
+// code is whisper.cpp's result as an error.
+func code(what string, result C.int) error {
+	if result == 0 {
+		return nil
+	}
+	return fmt.Errorf("whisper.cpp: %s: %d", what, result)
+}
+
+// mel computes the spectrogram of samples into the state.
+func (s *state) mel(samples []float32, threads int) error {
+	return code("spectrogram", C.whisper_pcm_to_mel_with_state(s.model.ctx, s.state, (*C.float)(&samples[0]), C.int(len(samples)), C.int(threads)))
+}
+
+// language hears the first 30 s of samples.
+func (s *state) language(samples []float32, threads int) (string, float64, error) {
+	if err := s.mel(samples, threads); err != nil {
+		return "", 0, err
+	}
+	return s.detect(threads)
+}
+
+func (s *state) detect(threads int) (string, float64, error) {
+	if len(s.model.ids) == 1 {
+		return "en", 1, nil
+	}
+	probabilities := make([]C.float, whisper.Whisper_lang_max_id()+1)
+	id := C.whisper_lang_auto_detect_with_state(s.model.ctx, s.state, 0, C.int(threads), &probabilities[0])
+	if id < 0 {
+		return "", 0, code("language", id)
+	}
+	return whisper.Whisper_lang_str(int(id)), float64(probabilities[id]), nil
+}
+
+// hear decodes greedily; every 30 s are a window.
+func (s *state) hear(samples []float32, q question, w watch) (language string, segments []speech.Segment, err error) {
+	if err := s.mel(samples, q.Threads); err != nil {
+		return "", nil, err
+	}
+	if language = q.Language; language == "" {
+		if language, _, err = s.detect(q.Threads); err != nil {
+			return "", nil, err
+		}
+	}
+	if _, ok := s.model.ids[language]; !ok {
+		return "", nil, fmt.Errorf("the model does not know the language %q", language)
+	}
+	var free []*C.char
+	text := func(v string) *C.char {
+		free = append(free, C.CString(v))
+		return free[len(free)-1]
+	}
+	defer func() {
+		for _, p := range free {
+			C.free(unsafe.Pointer(p))
+		}
+	}()
+	params := C.whisper_full_default_params(C.WHISPER_SAMPLING_GREEDY)
+	params.n_threads = C.int(q.Threads)
+	params.print_progress, params.print_timestamps = false, false
+	params.language = text(language)
+	if q.Prompt != "" {
+		params.initial_prompt, params.carry_initial_prompt = text(q.Prompt), true
+	}
+	h := &hearing{watch: w, state: s}
+	handle := cgo.NewHandle(h)
+	defer handle.Delete()
+	C.watch_params(&params, C.uintptr_t(handle))
+	// The spectrogram is there: no samples.
+	result := C.whisper_full_with_state(s.model.ctx, s.state, params, nil, 0)
+	if w.cancelled() {
+		return "", nil, errors.New("cancelled")
+	}
+	if err := code("transcription", result); err != nil {
+		return "", nil, err
+	}
+	return language, h.segments(samples), nil
+}
+
+// hearing follows one call of whisper_full.
+type hearing struct {
+	watch
+	state   *state
+	windows []heardWindow
+}
+
+// heardWindow is what is known of one encoded window.
+type heardWindow struct {
+	first int // segment
+	tries int // at rising temperatures
+}
+
+func following(handle C.uintptr_t) *hearing { return cgo.Handle(handle).Value().(*hearing) }
+
+//export windowBegins
+func windowBegins(handle C.uintptr_t) {
+	h := following(handle)
+	h.windows = append(h.windows, heardWindow{first: int(C.whisper_full_n_segments_from_state(h.state.state))})
+	h.window()
+}
+
+//export logitsComputed
+func logitsComputed(handle C.uintptr_t, _ C.int) {
+	h := following(handle)
+	if n := len(h.windows); n > 0 {
+		h.windows[n-1].tries++
+	}
+}
+
+//export isCancelled
+func isCancelled(handle C.uintptr_t) C.bool { return C.bool(following(handle).cancelled()) }
+
+// temperatureStep is whisper.cpp's default: 0, then 0.2 more for each try.
+const temperatureStep = 0.2
+
+func (h *hearing) segments(samples []float32) []speech.Segment {
+	all := make([]speech.Segment, C.whisper_full_n_segments_from_state(h.state.state))
+	window := 0
+	for i := range all {
+		for window+1 < len(h.windows) && h.windows[window+1].first <= i {
+			window++
+		}
+		all[i] = h.segment(i, samples)
+		temperature := temperatureStep * float64(max(0, h.windows[window].tries-1))
+		all[i].Temperature = &temperature
+	}
+	return all
+}
+
+func (h *hearing) segment(i int, samples []float32) speech.Segment {
+	st, at := h.state.state, C.int(i)
+	noSpeech := float64(C.whisper_full_get_segment_no_speech_prob_from_state(st, at))
+	s := speech.Segment{
+		Start: float64(C.whisper_full_get_segment_t0_from_state(st, at)) / 100,
+		End:   float64(C.whisper_full_get_segment_t1_from_state(st, at)) / 100,
+		// A letter of several bytes may be cut in two by the end of a segment.
+		Text:     strings.ToValidUTF8(C.GoString(C.whisper_full_get_segment_text_from_state(st, at)), ""),
+		NoSpeech: &noSpeech,
+	}
+	end := C.whisper_token_eot(h.state.model.ctx)
+	var p, logs float64
+	for j := range C.whisper_full_n_tokens_from_state(st, at) {
+		token := C.whisper_full_get_token_data_from_state(st, at, j)
+		if token.id >= end { // marks, no text
+			continue
+		}
+		p += float64(token.p)
+		logs += max(float64(token.plog), -math.MaxFloat32)
+		s.Tokens++
+	}
+	if s.Tokens > 0 {
+		p, logs = p/float64(s.Tokens), logs/float64(s.Tokens)
+		s.Confidence, s.LogProb = &p, &logs
+	}
+	return s
+}
+
+// activity is Silero's probability of speech for each 512 samples.
+func (s *state) activity(samples []float32) ([]float32, error) {
+	if s.vad == nil {
+		path := C.CString(s.model.activity)
+		defer C.free(unsafe.Pointer(path))
+		params := C.whisper_vad_default_context_params()
+		params.n_threads = 1 // it is small: more would only wait for each other
+		if s.vad = C.whisper_vad_init_from_file_with_params(path, params); s.vad == nil {
+			return nil, errors.New("whisper.cpp cannot load the Silero model")
+		}
+	}
+	if !C.whisper_vad_detect_speech(s.vad, (*C.float)(&samples[0]), C.int(len(samples))) {
+		return nil, errors.New("whisper.cpp: voice activity failed")
+	}
+	n := int(C.whisper_vad_n_probs(s.vad))
+	return slices.Clone(unsafe.Slice((*float32)(unsafe.Pointer(C.whisper_vad_probs(s.vad))), n)), nil
+}
