@@ -93,7 +93,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	wg.Add(1)
-	go func() { defer wg.Done(); w.watchLag(ctx) }()
+	go func() {
+		defer wg.Done()
+		w.Metrics.WatchLag(ctx, w.Producer, w.Name, slices.Concat(w.Live, w.Bulk), schemas.Accepted(w.Group), w.Log)
+	}()
 	errs := make([]error, w.Slots)
 	for i := range w.Slots {
 		wg.Add(1)

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"earshot/schemas"
@@ -47,10 +49,9 @@ type Projection struct {
 	metrics   *schemas.StageMetrics
 	log       *slog.Logger
 
-	epoch  string              // of the state that this process writes to
-	left   map[partition]int64 // offsets as this process left them in Redis
-	behind map[partition]int64 // consumer lag of the partitions this process reads
-	swept  time.Time
+	epoch string              // of the state that this process writes to
+	left  map[partition]int64 // offsets as this process left them in Redis
+	swept time.Time
 }
 
 type partition struct {
@@ -61,26 +62,42 @@ type partition struct {
 // field is the partition in the hash of offsets.
 func (p partition) field() string { return p.topic + "/" + strconv.Itoa(int(p.n)) }
 
-func parsePartition(field string) (p partition, err error) {
-	i := strings.LastIndexByte(field, '/')
-	n, err := strconv.ParseInt(field[i+1:], 10, 32)
-	if i < 0 || err != nil {
-		return p, fmt.Errorf("offsets in Redis: %q is not a partition", field)
+// parseOffsets reads the hash of offsets.
+func parseOffsets(fields map[string]string) (map[partition]int64, error) {
+	offsets := map[partition]int64{}
+	for field, value := range fields {
+		i := strings.LastIndexByte(field, '/')
+		n, err1 := strconv.ParseInt(field[i+1:], 10, 32)
+		at, err2 := strconv.ParseInt(value, 10, 64)
+		if i < 0 || err1 != nil || err2 != nil {
+			return nil, fmt.Errorf("offsets in Redis: %q at %q is no partition and offset", field, value)
+		}
+		offsets[partition{field[:i], int32(n)}] = at
 	}
-	return partition{field[:i], int32(n)}, nil
+	return offsets, nil
 }
 
 // NewProjection returns a projection that Run starts. newClient opens a Kafka
 // client with the options given and those of the installation.
 func NewProjection(store *Store, newClient func(...kgo.Opt) (*kgo.Client, error), codec *schemas.Codec, m *schemas.StageMetrics, log *slog.Logger) *Projection {
 	return &Projection{store: store, newClient: newClient, codec: codec, metrics: m, log: log.With("stage", schemas.StageState),
-		left: map[partition]int64{}, behind: map[partition]int64{}}
+		left: map[partition]int64{}}
 }
 
 // Run builds the state when it is missing and then follows the log until ctx
 // ends; then it gives its partitions back and returns nil. Faults of Redis and
 // Kafka are waited out. An error means that no client could be opened.
 func (p *Projection) Run(ctx context.Context) error {
+	own, err := p.newClient() // the lag is told while the state is built, too
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	defer own.Close()
+	var lag sync.WaitGroup
+	defer lag.Wait()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	lag.Go(func() { p.metrics.WatchLag(watching, own, schemas.StageState, followed, p.store.applied(), p.log) })
 	if err := p.ensure(ctx); err != nil {
 		return nil // ctx ended
 	}
@@ -90,7 +107,7 @@ func (p *Projection) Run(ctx context.Context) error {
 		// What is polled is written before its partition may go to another process.
 		kgo.BlockRebalanceOnPoll(),
 		// The offsets that count are in Redis; those of the group are for lag tools.
-		kgo.AutoCommitMarks(), kgo.OnPartitionsRevoked(p.revoked), kgo.OnPartitionsLost(p.lost),
+		kgo.AutoCommitMarks(), kgo.OnPartitionsRevoked(p.revoked),
 		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchBytes/4),
 	)
 	if err != nil {
@@ -125,7 +142,6 @@ func (p *Projection) follow(ctx context.Context, client *kgo.Client) {
 		p.metrics.Out(schemas.StageState).Add(float64(len(records) - len(bad)))
 		p.metrics.Latency(schemas.StageState).Observe(time.Since(begin).Seconds())
 	}
-	p.observeLag(fetches)
 	if p.store.now().Sub(p.swept) > sweepEvery {
 		p.sweep(ctx)
 	}
@@ -248,18 +264,18 @@ func (p *Projection) discard(ctx context.Context) error {
 
 // fromRedis starts each partition where the state ends.
 func (p *Projection) fromRedis(ctx context.Context, assigned map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	offsets, err := p.store.rdb.HGetAll(ctx, keyOffsets).Result()
+	fields, err := p.store.rdb.HGetAll(ctx, keyOffsets).Result()
 	if err != nil {
 		return nil, fmt.Errorf("redis: offsets: %w", err)
+	}
+	offsets, err := parseOffsets(fields)
+	if err != nil {
+		return nil, err
 	}
 	for topic, parts := range assigned {
 		for n := range parts {
 			parts[n] = kgo.NewOffset().AtStart()
-			if value, ok := offsets[partition{topic, n}.field()]; ok {
-				at, err := strconv.ParseInt(value, 10, 64)
-				if err != nil {
-					return nil, fmt.Errorf("offsets in Redis: %w", err)
-				}
+			if at, ok := offsets[partition{topic, n}]; ok {
 				parts[n] = kgo.NewOffset().At(at)
 			}
 		}
@@ -275,37 +291,29 @@ func nextOffsets(records []*kgo.Record) map[partition]int64 {
 	return next
 }
 
-func (p *Projection) observeLag(fetches kgo.Fetches) {
-	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
-		if n := len(f.Records); n > 0 {
-			p.behind[partition{f.Topic, f.Partition}] = f.HighWatermark - f.Records[n-1].Offset - 1
-		}
-	})
-	sums := map[string]int64{}
-	for part, n := range p.behind {
-		sums[part.topic] += n
-	}
-	for topic, n := range sums {
-		p.metrics.Lag(schemas.StageState, topic).Set(float64(n))
-	}
-}
-
-func (p *Projection) revoked(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
+func (p *Projection) revoked(ctx context.Context, client *kgo.Client, _ map[string][]int32) {
 	short, cancel := context.WithTimeout(ctx, pollWait)
 	defer cancel()
 	if err := client.CommitMarkedOffsets(short); err != nil {
 		p.log.Warn("commit offsets for lag tools", "error", err)
 	}
-	p.lost(ctx, client, parts)
 }
 
-// lost forgets the lag of partitions that another process reads from now on.
-func (p *Projection) lost(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
-	for topic, numbers := range parts {
-		for _, n := range numbers {
-			delete(p.behind, partition{topic, n})
+// applied is how far the log is in Redis. While Redis is away it stays where it
+// was seen last; without a state, nothing is.
+func (s *Store) applied() schemas.HandledOf {
+	var last schemas.GroupOffsets
+	return func(ctx context.Context, _ *kadm.Client) (schemas.GroupOffsets, error) {
+		fields, err := s.rdb.HGetAll(ctx, keyOffsets).Result()
+		if err != nil {
+			return last, nil
 		}
-		p.metrics.Lag(schemas.StageState, topic).Set(0)
+		offsets, err := parseOffsets(fields)
+		last = schemas.GroupOffsets{}
+		for part, at := range offsets {
+			last.Set(part.topic, part.n, at)
+		}
+		return last, err
 	}
 }
 

@@ -3,11 +3,13 @@ package state
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"reflect"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -249,4 +251,53 @@ func TestRedisDownIsWaitedOut(t *testing.T) {
 	m.SetError("")
 	eventually(t, "all is applied", func() bool { return chatsOf(s, org) == Amount{100, 1, 0} })
 	eventually(t, "the status is applied", isStatus(s, task, schemas.StatusCompleted))
+}
+
+// TestLagCountsWhatNobodyHasRead: the lag is the log's, not of what this
+// process happened to fetch.
+func TestLagCountsWhatNobodyHasRead(t *testing.T) {
+	k := newKafka(t)
+	server, rdb := failingRedis(t)
+	s := storeAt(rdb, clock)
+	registry := prometheus.NewRegistry()
+	p := NewProjection(s, k.open, &k.codec, schemas.NewStageMetrics(registry), slog.New(slog.DiscardHandler))
+	lag := func(n float64) func() bool {
+		return func() bool { return lagOf(registry, schemas.TopicText) == n }
+	}
+	chats := func(n int) {
+		for range n {
+			k.produce(schemas.TopicText, schemas.TaskSubmitted{Task: chat(org)})
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	chats(5)
+	server.SetError("LOADING")
+	go func() { done <- p.Run(ctx) }()
+	eventually(t, "the lag counts all, while nothing can be built", lag(5))
+	server.SetError("")
+	eventually(t, "nothing is left", lag(0))
+	server.SetError("LOADING")
+	chats(3)
+	eventually(t, "the lag counts what came since, while nothing can be written", lag(3))
+	server.SetError("")
+	eventually(t, "nothing is left", lag(0))
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// lagOf is the lag of a topic in the registry, -1 when it is not told.
+func lagOf(registry *prometheus.Registry, topic string) float64 {
+	for _, family := range must(registry.Gather()) {
+		for _, m := range family.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if family.GetName() == "earshot_stage_lag_records" && label.GetValue() == topic {
+					return m.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	return -1
 }

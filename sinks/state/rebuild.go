@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -68,14 +67,9 @@ func (p *Projection) adopt(ctx context.Context) (bool, error) {
 	if epoch.Val() == "" {
 		return false, nil
 	}
-	left := map[partition]int64{}
-	for field, value := range offsets.Val() {
-		part, err1 := parsePartition(field)
-		at, err2 := strconv.ParseInt(value, 10, 64)
-		if err := errors.Join(err1, err2); err != nil {
-			return false, err
-		}
-		left[part] = at
+	left, err := parseOffsets(offsets.Val())
+	if err != nil {
+		return false, err
 	}
 	p.epoch, p.left = epoch.Val(), left
 	return p.fits(ctx, left)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"earshot/schemas"
@@ -42,7 +41,6 @@ const (
 	retryFirst    = 100 * time.Millisecond
 	retryMost     = 10 * time.Second
 	commitTimeout = 10 * time.Second
-	lagEvery      = 5 * time.Second
 	linger        = 50 * time.Millisecond // after a pause: what belongs to a task comes within that time
 	fetchBytes    = 16 << 20              // fetched ahead while a batch is written
 	pollRecords   = 1000                  // at once, so that the bound on bytes is not exceeded by much
@@ -92,7 +90,9 @@ func (s *Sink) Run(ctx context.Context) error {
 	}
 	s.client = client
 	var lag sync.WaitGroup
-	lag.Go(func() { s.watchLag(ctx) })
+	lag.Go(func() {
+		s.metrics.WatchLag(ctx, client, schemas.StageWarehouse, topics, schemas.Committed(schemas.GroupWarehouse), s.log)
+	})
 	for ctx.Err() == nil {
 		s.write(ctx, s.collect(ctx))
 	}
@@ -246,34 +246,6 @@ func (s *Sink) revoked(_ context.Context, _ *kgo.Client, parts map[string][]int3
 	for topic, numbers := range parts {
 		for _, n := range numbers {
 			delete(s.owned, partition{topic, n})
-		}
-	}
-}
-
-// watchLag reports how far the whole group is behind, also while this member
-// stands still because ClickHouse is down.
-func (s *Sink) watchLag(ctx context.Context) {
-	admin := kadm.NewClient(s.client)
-	tick := time.NewTicker(lagEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		lags, err := admin.Lag(ctx, schemas.GroupWarehouse)
-		if err == nil {
-			err = lags.Error()
-		}
-		if err != nil {
-			if ctx.Err() == nil {
-				s.log.Warn("read the consumer lag", "error", err)
-			}
-			continue
-		}
-		for topic, lag := range lags[schemas.GroupWarehouse].Lag.TotalByTopic() {
-			s.metrics.Lag(schemas.StageWarehouse, topic).Set(float64(lag.Lag))
 		}
 	}
 }
