@@ -65,6 +65,10 @@ test-engines: setup build engines ## the same tests on a real Kafka, redis-serve
 bench: setup build ## throughput, latency and memory as JSON lines
 	go run ./deploy/bench
 
+.PHONY: wer
+wer: setup build ## word error rate of the model on held-out sentences and voices, over the telephone band
+	go run ./deploy/wer
+
 .PHONY: lint fmt
 lint: whisper ## gofmt, go vet with and without native parts, golangci-lint (import rules in .golangci.yml)
 	@$(SETUP)/golangci-lint.sh
