@@ -51,7 +51,7 @@ func NewDoor(cfg Config, store *state.Store, producer *kgo.Client, codec *schema
 // Blob, and what is reserved.
 type Submission struct {
 	Task       schemas.Task
-	Channels   []schemas.Channel
+	Channels   []schemas.Channel // who is on which; empty = schemas.ChannelRoles of Task.Source
 	Utterances []schemas.Utterance
 	Text       string // the conversation as one text; "" for audio
 	Bulk       bool   // backfill: after all live work

@@ -15,9 +15,9 @@ type Analysis struct {
 	Utterances []Utterance `avro:"utterances"`  // with Sentiment set
 
 	Summary        string  `avro:"summary"`
-	Sentiment      string  `avro:"sentiment"`       // positive, neutral, negative
-	SentimentScore float64 `avro:"sentiment_score"` // -1..1
-	Tone           string  `avro:"tone"`            // key of dictionary tone
+	Sentiment      string  `avro:"sentiment"`       // positive, neutral, negative; "" when nothing was said
+	SentimentScore float64 `avro:"sentiment_score"` // -1..1; means nothing when nothing was said
+	Tone           string  `avro:"tone"`            // key of dictionary tone; "" when nothing was said
 	CSAT           *int64  `avro:"csat"`            // 0..10; nil when nothing was said
 	// Politeness is 0..1; the 1..5 of filters and reports is PolitenessGrade of it.
 	Politeness *float64 `avro:"politeness"`
@@ -80,16 +80,16 @@ type Evidence struct {
 	Start     *float64 `avro:"start"` // seconds; nil when the conversation has no clock
 }
 
-// Metrics are measured, not judged. nil = unknown, never 0 for unknown.
-// Seconds unless the name says otherwise.
+// Metrics are measured, not judged: package measure says how. nil = unknown,
+// never 0 for unknown. Seconds unless the name says otherwise.
 type Metrics struct {
 	Turns            int64    `avro:"turns"`
 	OperatorTurns    int64    `avro:"operator_turns"`
 	CustomerTurns    int64    `avro:"customer_turns"`
-	Words            int64    `avro:"words"`
+	Words            int64    `avro:"words"` // of persons, not of a machine
 	OperatorTalk     *float64 `avro:"operator_talk"`
 	CustomerTalk     *float64 `avro:"customer_talk"`
-	Silence          *float64 `avro:"silence"` // gaps longer than three seconds
+	Silence          *float64 `avro:"silence"` // stretches longer than EARSHOT_SILENCE in which nobody speaks, hold not counted
 	Overlap          *float64 `avro:"overlap"`
 	Interruptions    *int64   `avro:"interruptions"`
 	FirstResponse    *float64 `avro:"first_response"` // operator's, after the customer's first turn
