@@ -142,12 +142,12 @@ func (s *serve) Run(ctx context.Context) error {
 
 	var intake, work, sinks []drain.Actor // in this order they are stopped
 	if s.has("transcribe") {
-		t, err := transcribe.New(cfg.Transcribe, filepath.Join(cfg.Engines.Data, "models"), log)
+		t, err := transcribe.New(cfg.Transcribe, cfg.Measure, filepath.Join(cfg.Engines.Data, "models"), log)
 		if err != nil {
 			return err
 		}
 		defer t.Close()
-		work = append(work, p.worker(transcribe.Stage(t, p.engines.Blobs, p.tmp), t.Slots()))
+		work = append(work, p.worker(transcribe.Stage(t, p.store, p.engines.Blobs, p.tmp), t.Slots()))
 	}
 	if s.has("analyze") {
 		a, err := analyze.New(cfg.Analyze)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"earshot/processors/transcribe/remote"
 	"earshot/processors/transcribe/whisper"
 	"earshot/schemas"
 )
@@ -12,6 +13,7 @@ import (
 // Config of the transcription.
 type Config struct {
 	Whisper whisper.Config
+	Remote  remote.Config
 	Longest time.Duration `env:"EARSHOT_TRANSCRIBE_LONGEST" envDefault:"10h" help:"longest recording that is decoded, whatever its header claims; at most 10h"`
 	FFmpeg  string        `env:"EARSHOT_FFMPEG" envDefault:"ffmpeg" help:"program that decodes recordings: a path, or a name to be found in PATH"`
 	Memory  int           `env:"EARSHOT_FFMPEG_MEMORY" envDefault:"1024" help:"address space that one ffmpeg may take, in MiB"`

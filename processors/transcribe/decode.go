@@ -18,12 +18,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"earshot/processors/transcribe/speech"
 	"earshot/processors/transcribe/stderr"
 	"earshot/schemas"
 )
 
 // rate is what Whisper hears, samples a second.
-const rate = 16_000
+const rate = speech.Rate
 
 // Bounds of the decoder beyond those of Config.
 const (
@@ -161,6 +162,24 @@ func (r *recording) header() error {
 	r.channels = int(channels)
 	r.buffer = make([][]int16, channels)
 	r.raw = make([]byte, 4096*2*channels)
+	return nil
+}
+
+// skip leaves out the first samples of each channel, which were heard before.
+// They are decoded all the same: a compressed file cannot be entered at a
+// sample, and decoding is a small part of hearing.
+func (r *recording) skip(samples int64) error {
+	defer r.watch()()
+	frame := int64(2 * r.channels)
+	for left := samples; left > 0; {
+		n, err := io.ReadFull(r.out, r.raw[:min(int64(len(r.raw)), left*frame)])
+		left -= int64(n) / frame
+		if err != nil {
+			r.from, r.ended = samples-left, true
+			return r.finish()
+		}
+	}
+	r.from = samples
 	return nil
 }
 

@@ -74,7 +74,7 @@ func TestDecodeFormats(t *testing.T) {
 				if seconds := float64(len(samples)) / rate; math.Abs(seconds-3) > 0.2 {
 					t.Errorf("channel %d has %.2f s, want 3", c, seconds)
 				}
-				begin := float64(slices.Index(activity(samples), true)) * frameLength / rate
+				begin := float64(slices.IndexFunc(samples, func(s int16) bool { return s > 1000 })) / rate
 				if math.Abs(begin-wantBegin[c]) > 0.15 {
 					t.Errorf("channel %d begins at %.2f s, want %.2f", c, begin, wantBegin[c])
 				}

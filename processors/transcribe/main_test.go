@@ -221,3 +221,11 @@ func inGroup(t testing.TB, group int) (members []running) {
 	}
 	return members
 }
+
+func scale(samples []int16, by float64) []int16 {
+	out := make([]int16, len(samples))
+	for i, s := range samples {
+		out[i] = int16(float64(s) * by)
+	}
+	return out
+}

@@ -13,23 +13,33 @@ import (
 
 	"earshot/processors"
 	"earshot/schemas"
+	"earshot/sinks/state"
 )
 
 // Stage returns the transcription as a stage: audio tasks in, transcripts out.
 // Audio is copied from blobs to a file in dir for the time of the job, because
-// ffmpeg seeks in it.
-func Stage(t *Transcriber, blobs *blob.Bucket, dir string) processors.Stage {
+// ffmpeg seeks in it; the progress of long recordings is kept in blobs. store
+// knows the words that an organisation expects to be said.
+func Stage(t *Transcriber, store *state.Store, blobs *blob.Bucket, dir string) processors.Stage {
 	return processors.Stage{
 		Name: schemas.StageTranscribe, Group: schemas.GroupTranscribe,
 		Live: []string{schemas.TopicAudio}, Bulk: []string{schemas.TopicAudioBulk},
 		Batch: 1, Done: schemas.StatusVersion(schemas.StatusAudioCompleted), Announce: true,
 		Handle: func(ctx context.Context, job processors.Job) ([]processors.Event, error) {
+			owner, err := store.Organisation(ctx, job.Task.Org)
+			if err != nil {
+				return nil, fmt.Errorf("vocabulary of %s: %w", job.Task.Org, err)
+			}
 			path, err := fetch(ctx, blobs, job.Task.Blob, dir)
 			if err != nil {
 				return nil, err
 			}
 			defer os.Remove(path)
-			transcript, err := t.Transcribe(ctx, *job.Submitted, path)
+			o := Options{Vocabulary: owner.Vocabulary, Checkpoint: CheckpointOf(blobs, job.Task)}
+			transcript, err := t.Transcribe(ctx, *job.Submitted, path, o)
+			if _, final := schemas.RecordFault(err); err == nil || final {
+				err = errors.Join(err, o.Checkpoint.Remove(ctx))
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"earshot/processors/measure"
 	"earshot/schemas"
 )
 
@@ -17,7 +19,7 @@ func newTranscriber(t testing.TB, cfg Config, model []byte) *Transcriber {
 	if model != nil {
 		cfg.Whisper.Model = file(t, "ggml-tiny.bin", model)
 	}
-	tr, err := New(cfg, t.TempDir(), quietLog)
+	tr, err := New(cfg, measure.Config{Silence: 3 * time.Second}, t.TempDir(), quietLog)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +29,7 @@ func newTranscriber(t testing.TB, cfg Config, model []byte) *Transcriber {
 
 func transcribe(t testing.TB, tr *Transcriber, s schemas.TaskSubmitted, path string) schemas.Transcript {
 	t.Helper()
-	got, err := tr.Transcribe(t.Context(), s, path)
+	got, err := tr.Transcribe(t.Context(), s, path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +178,7 @@ func TestLanguage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := tt.tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: schemas.Task{Language: tt.asked}}, path)
+			got, err := tt.tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: schemas.Task{Language: tt.asked}}, path, Options{})
 			if tt.code != 0 {
 				wantCode(t, err, tt.code)
 			} else if err != nil || !slices.Contains(tt.want, got.Language) {
@@ -206,7 +208,7 @@ func TestTaskEndsInError(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := tt.tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: tt.task}, tt.path)
+			_, err := tt.tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: tt.task}, tt.path, Options{})
 			if tt.want != 0 {
 				wantCode(t, err, tt.want)
 			} else if err != nil {
@@ -228,14 +230,14 @@ func TestSlotsWorkAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 6 {
 		wg.Go(func() {
-			got, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{}, paths[i%2])
+			got, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{}, paths[i%2], Options{})
 			if err != nil || !slices.EqualFunc(got.Utterances, alone[i%2].Utterances, sameUtterance) {
 				t.Errorf("job %d: %v %q", i, err, texts(got, 0))
 			}
 		})
 	}
 	wg.Wait()
-	if _, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: schemas.Task{Language: "xx"}}, paths[0]); err == nil {
+	if _, err := tr.Transcribe(t.Context(), schemas.TaskSubmitted{Task: schemas.Task{Language: "xx"}}, paths[0], Options{}); err == nil {
 		t.Error("no error")
 	}
 }

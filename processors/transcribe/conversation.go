@@ -1,0 +1,67 @@
+package transcribe
+
+import (
+	"time"
+
+	"earshot/processors/measure"
+	"earshot/schemas"
+)
+
+// transcript is what was heard as an event. Roles go by channel when both
+// sides have one of their own or the submission says so; one channel, twins,
+// and two of which one is silent throughout are mono, where voices are told
+// apart by their sound and named by what they say.
+func (l *listener) transcript(submitted schemas.TaskSubmitted, r *recording, clock measure.Config) schemas.Transcript {
+	t := schemas.Transcript{
+		Task: submitted.Task, Version: 1, Language: trim(l.language), RoleSource: schemas.RoleFromChannel,
+		Engine: l.session.engine, Model: l.session.model, CreatedAt: time.Now().UTC(),
+	}
+	if t.Task.Seconds == 0 {
+		t.Task.Seconds = r.seconds()
+	}
+	roles, stated := rolesOf(submitted.Channels, r.channels)
+	if l.byChannel(r.channels, stated, len(submitted.Channels)) {
+		t.Utterances = merge(l.segments, roles, true, nil)
+	} else {
+		t.Utterances, t.RoleSource, t.Sound.RoleConfidence = l.unmix(submitted.Task.CallType)
+	}
+	t.NoSpeech = len(t.Utterances) == 0
+	t.Sound.Suppressed = l.suppressed
+	marks := append(l.marks, announce(t.Utterances)...)
+	t.Sound.Marks = inOrder(append(marks, holds(t.Utterances, r.seconds())...))
+	t.Metrics = measure.Conversation(clock, t.Utterances, t.Sound.Marks, r.seconds())
+	return t
+}
+
+// byChannel says whether a channel is a side of the call.
+func (l *listener) byChannel(channels int, stated bool, given int) bool {
+	sounding := 0
+	for _, on := range l.sounding {
+		if on {
+			sounding++
+		}
+	}
+	twins := l.mono != nil && *l.mono
+	return !twins && (sounding > 1 || stated && (channels > 1 || given == 1))
+}
+
+// unmix tells the voices of the one channel apart.
+func (l *listener) unmix(callType string) (utterances []schemas.Utterance, source string, confidence *float64) {
+	voices := 0
+	segments := l.segments
+	if l.voices != nil {
+		segments, voices = assign(l.segments, l.voices.Turns())
+	}
+	if voices < 2 {
+		for i := range segments {
+			segments[i].voice = 0
+		}
+		utterances = merge(segments, []string{schemas.RoleUnknown}, false, nil)
+		return utterances, schemas.RoleFromText, guess(utterances)
+	}
+	roles, sure := nameVoices(segments, voices, callType)
+	if sure > 0 {
+		confidence = &sure
+	}
+	return merge(segments, roles, true, confidence), schemas.RoleFromDiarized, confidence
+}
