@@ -68,7 +68,7 @@ type Receipt struct {
 // Submit takes a conversation in: identity, duplicates and quota in one step in
 // Redis, the audio into the blob store, the event onto the log with acks=all,
 // and only then the answer. Errors are *schemas.Error (4001, 4044, 4050, 4099,
-// 5030, ...).
+// 4220, 5030, ...).
 func (d *Door) Submit(ctx context.Context, s Submission) (Receipt, error) {
 	begin := time.Now()
 	d.metrics.In(schemas.StageSubmit).Inc()
@@ -145,7 +145,7 @@ func (d *Door) accept(ctx context.Context, s *Submission) (state.Acceptance, err
 			return a, err
 		}
 		if time.Now().After(deadline) {
-			return a, schemas.Fail(schemas.CodeConflict, "the first request is still being stored")
+			return a, schemas.Fail(schemas.CodeInProgress, "")
 		}
 		select {
 		case <-ctx.Done():

@@ -34,7 +34,8 @@ const (
 	CodeTooMany       Code = 4290
 	CodeTooLarge      Code = 4130
 	CodeEncoding      Code = 4150
-	CodeConflict      Code = 4099
+	CodeInProgress    Code = 4099 // with CodeKeyReused: draft-ietf-httpapi-idempotency-key-header, 2.7
+	CodeKeyReused     Code = 4220
 	CodeInternal      Code = 5000
 	CodeDatabase      Code = 5002
 	CodeNoModel       Code = 5004
@@ -70,7 +71,8 @@ var Errors = map[Code]Meaning{
 	CodeNoAnalysis:    {200, "Analysis or result data not found", "Результаты анализа не найдены"},
 	CodeDuplicate:     {200, "Duplicate file", "Такой файл уже загружен"},
 	CodeBadLength:     {200, "Audio is too short or too long", "Аудио слишком короткое или слишком длинное"},
-	CodeConflict:      {409, "A request with this Idempotency-Key is still in progress or had another body", "Запрос с этим Idempotency-Key ещё выполняется или имел другое содержимое"},
+	CodeInProgress:    {409, "The same request or file is still being stored, try again in a few seconds", "Такой же запрос или файл ещё сохраняется, повторите через несколько секунд"},
+	CodeKeyReused:     {422, "This Idempotency-Key was used for a request with other content", "Этот Idempotency-Key уже использован для запроса с другим содержимым"},
 	CodeTooLarge:      {413, "Request is too large", "Слишком большой запрос"},
 	CodeEncoding:      {415, "Content-Encoding of a request is not accepted", "Content-Encoding запроса не поддерживается"},
 	CodeTooMany:       {429, "Too many requests", "Слишком много запросов"},

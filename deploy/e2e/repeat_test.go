@@ -54,7 +54,7 @@ func TestTheSameRequestTwiceIsOneTask(t *testing.T) {
 		if later, err := create("same-"+what, 0); err != nil || later != codes[0] {
 			t.Errorf("%s: when the task is completed, its key gives %q, %v", what, later, err)
 		}
-		if _, err := create("same-"+what, 1); code(err) != schemas.CodeConflict {
+		if _, err := create("same-"+what, 1); code(err) != schemas.CodeKeyReused {
 			t.Errorf("%s: the key with other content: %v", what, err)
 		}
 	}

@@ -235,7 +235,7 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Errorf("one key made %v", codes)
 	}
 	r := the.post(t, "/add_chat_analysis_task", x.token, map[string]any{"text": "Operator: other"}, key...)
-	r.want(t, http.StatusConflict, schemas.CodeConflict)
+	r.want(t, http.StatusUnprocessableEntity, schemas.CodeKeyReused)
 
 	call := uploadWith(t, the.service, x, []string{"Idempotency-Key", "call"}, file("a.wav", wave(3, 8000, 1)))
 	call.want(t, 200, 0)
@@ -313,8 +313,11 @@ func TestEnginesDown(t *testing.T) {
 		schemas.NewStageMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	deps.DiskFree = func() error { return nil }
 	s := serve(t, deps, nil)
+	lost := func() reply {
+		return s.post(t, "/add_chat_analysis_task", x.token, map[string]string{"text": "Operator: lost"}, "Idempotency-Key", "lost")
+	}
 	for name, r := range map[string]reply{
-		"chat":   s.post(t, "/add_chat_analysis_task", x.token, map[string]string{"text": "Operator: lost"}),
+		"chat":   lost(),
 		"upload": upload(t, s, x, file("lost.wav", wave(3, 8000, 1))),
 	} {
 		r.want(t, http.StatusServiceUnavailable, schemas.CodeUnavailable)
@@ -324,6 +327,12 @@ func TestEnginesDown(t *testing.T) {
 	}
 	if n := s.files(t); n != 0 {
 		t.Errorf("%d files are left", n)
+	}
+	// Whether the event of the first try is on the log is not known yet.
+	again := lost()
+	again.want(t, http.StatusConflict, schemas.CodeInProgress)
+	if again.header.Get("Retry-After") == "" {
+		t.Error("a request that is in progress is answered without Retry-After")
 	}
 
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})

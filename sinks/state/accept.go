@@ -60,7 +60,7 @@ type Acceptance struct {
 //
 // Errors: ErrNotReady; schemas.Error with CodeNoPlan (no subscription is valid
 // now), CodeQuota (Reserved is more than what is left of Resource),
-// CodeConflict (the Idempotency-Key belongs to other content); else Redis'.
+// CodeKeyReused (the Idempotency-Key belongs to other content); else Redis'.
 func (s *Store) Accept(ctx context.Context, task schemas.Task, text string) (Acceptance, error) {
 	if !validName(task.Org) || !validName(task.Code) || task.Reserved < 0 || !validResource(task.Resource) {
 		return Acceptance{}, fmt.Errorf("accept: organisation %q, code %q, resource %q or reserved units %d are malformed", task.Org, task.Code, task.Resource, task.Reserved)
@@ -114,7 +114,7 @@ func (s *Store) accepted(task schemas.Task, answer []string) (Acceptance, error)
 	case "quota":
 		return Acceptance{}, schemas.Fail(schemas.CodeQuota, "%s: %d needed, %s left", task.Resource, task.Reserved, answer[1])
 	case "conflict":
-		return Acceptance{}, schemas.Fail(schemas.CodeConflict, "")
+		return Acceptance{}, schemas.Fail(schemas.CodeKeyReused, "")
 	default:
 		r, err := decodeRecord(answer[1])
 		if err != nil {

@@ -50,7 +50,7 @@ func TestAcceptFindsTheEarlierTask(t *testing.T) {
 	}{
 		{"nothing in common", none, 0, true, Accepted, 0},
 		{"same key, same content", nil, 0, true, Existing, 0},
-		{"same key, other content", func(t *schemas.Task) { t.Digest = "d2" }, 0, true, 0, schemas.CodeConflict},
+		{"same key, other content", func(t *schemas.Task) { t.Digest = "d2" }, 0, true, 0, schemas.CodeKeyReused},
 		{"same key, not durable yet", nil, 14 * time.Second, false, InFlight, 0},
 		{"same key, outcome unknown", nil, 16 * time.Second, false, Resume, 0},
 		{"other key, same file", func(t *schemas.Task) { none(t); t.FileName = "call.wav"; t.Idempotency = "other" }, 0, true, Duplicate, 0},
