@@ -12,11 +12,16 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// libraryName is the file that the npm package @chdb/lib-linux-x64-gnu holds.
+// libraryName is the file that the npm packages hold.
 const libraryName = "libchdb.so"
 
-// npmPath is where `make setup` puts the npm package, below the build folder.
-const npmPath = ".build/npm/node_modules/@chdb/lib-linux-x64-gnu"
+// npmPath is where `make setup` puts the npm package for a processor (a GOARCH), below the build folder. npm calls amd64 x64.
+func npmPath(arch string) string {
+	if arch == "amd64" {
+		arch = "x64"
+	}
+	return ".build/npm/node_modules/@chdb/lib-linux-" + arch + "-gnu"
+}
 
 // library is the part of chDB's C API (programs/local/chdb.h, 26.7) that is used here. Every result
 // that comes back must be given to destroyResult exactly once.
@@ -61,13 +66,14 @@ func Locate(explicit string) (string, error) {
 
 func searchDirs() []string {
 	var dirs []string
+	npm := npmPath(runtime.GOARCH)
 	if exe, err := os.Executable(); err == nil {
 		dir := filepath.Dir(exe)
-		dirs = append(dirs, dir, filepath.Join(dir, npmPath), filepath.Join(dir, "..", npmPath))
+		dirs = append(dirs, dir, filepath.Join(dir, npm), filepath.Join(dir, "..", npm))
 	}
 	if dir, err := os.Getwd(); err == nil {
 		for ; ; dir = filepath.Dir(dir) { // tests run in their package's folder
-			dirs = append(dirs, filepath.Join(dir, npmPath))
+			dirs = append(dirs, filepath.Join(dir, npm))
 			if dir == filepath.Dir(dir) {
 				break
 			}
