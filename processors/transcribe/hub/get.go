@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,27 +56,19 @@ func (h *Hub) Get(ctx context.Context, name string) (err error) {
 	return h.settle(root, m)
 }
 
-// settle uses the model when there is no other of its kind, and else says how.
+// settle uses the model when no other of its kind is, and else says how.
 func (h *Hub) settle(root *os.Root, m Model) error {
-	inUse, err := h.inUse()
+	files, err := installed(h.folder)
 	if err != nil {
 		return err
 	}
-	files, kinds, err := h.installed()
-	if err != nil {
-		return err
+	delete(files, m.File)
+	current, _ := Current(h.folder, m.Kind) // an error is cured by choosing
+	if current == h.path(m.File) || !slices.Contains(slices.Collect(maps.Values(files)), m.Kind) {
+		return h.choose(root, m.Kind, m.File)
 	}
-	others := 0
-	for _, file := range files {
-		if file != m.File && kinds[file] == m.Kind {
-			others++
-		}
-	}
-	if inUse[m.Kind] != m.File && others > 0 {
-		fmt.Fprintf(h.out, "To use it: earshot model use %s\n", m.Name)
-		return nil
-	}
-	return h.choose(root, m.Kind, m.File)
+	fmt.Fprintf(h.out, "To use it: earshot model use %s\n", m.Name)
+	return nil
 }
 
 // damage says what is wrong with the installed file of a model; "" = nothing.

@@ -1,7 +1,7 @@
 // Package hub gets speech models by name from whisper.cpp's public model hub,
 // and keeps which of those in a folder is used.
 //
-//	models.txt ─► Get ─► *.bin.part ─► digest ─► *.bin ◄─ Use ─► current ─► Current, VAD: the engine
+//	models.txt ─► Get ─► *.bin.part ─► digest ─► *.bin ◄─ Use ─► current ─► Current: the engine
 package hub
 
 import (
@@ -13,7 +13,6 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -153,18 +152,6 @@ func (h *Hub) open() (*os.Root, func() error, error) {
 		return nil, nil, errors.Join(err, lock.Close(), root.Close())
 	}
 	return root, func() error { return errors.Join(lock.Close(), root.Close()) }, nil
-}
-
-// installed are the model files in the folder and their kinds, by name.
-func (h *Hub) installed() (files []string, kinds map[string]Kind, err error) {
-	paths, err := filepath.Glob(filepath.Join(h.folder, "*.bin"))
-	kinds = make(map[string]Kind, len(paths))
-	for _, path := range paths {
-		name := filepath.Base(path)
-		files = append(files, name)
-		kinds[name] = kindOf(path)
-	}
-	return files, kinds, err
 }
 
 // kindOf tells a Silero model by how it begins (whisper.cpp,

@@ -298,8 +298,8 @@ func TestGetOneAtATime(t *testing.T) {
 func TestUse(t *testing.T) {
 	f := serving(t, gives(small), gives(content("en", 70_000)), gives(silero))
 	f.set = []string{"EARSHOT_WHISPER_MODEL"}
-	if path, ok, err := Current(f.folder); path != "" || ok || err != nil {
-		t.Errorf("no folder: %s %v %v", path, ok, err)
+	if path, err := Current(f.folder, Whisper); path != "" || err != nil {
+		t.Errorf("no folder: %s %v", path, err)
 	}
 	for _, name := range []string{"small", "ggml-small.en.bin", "silero-v1"} {
 		if err := f.Get(t.Context(), name); err != nil {
@@ -307,17 +307,17 @@ func TestUse(t *testing.T) {
 		}
 	}
 	current := func() string {
-		path, ok, err := Current(f.folder)
-		if !ok || err != nil || filepath.Dir(path) != f.folder {
-			t.Errorf("%s %v %v", path, ok, err)
+		path, err := Current(f.folder, Whisper)
+		if err != nil || filepath.Dir(path) != f.folder {
+			t.Errorf("%s %v", path, err)
 		}
 		return filepath.Base(path)
 	}
 	if got := current(); got != "ggml-small.bin" || !strings.Contains(f.out.String(), "To use it: earshot model use small.en\n") || !strings.Contains(f.out.String(), "EARSHOT_WHISPER_MODEL is set") {
 		t.Errorf("%s is in use\n%s", got, &f.out)
 	}
-	if path, ok, err := VAD(f.folder); filepath.Base(path) != "ggml-silero-v1.bin" || !ok || err != nil {
-		t.Errorf("Silero: %s %v %v", path, ok, err)
+	if path, err := Current(f.folder, Silero); filepath.Base(path) != "ggml-silero-v1.bin" || err != nil {
+		t.Errorf("Silero: %s %v", path, err)
 	}
 	f.put(t, "mine.bin", content("", 99))
 	for _, name := range []string{"small.en", "mine.bin"} {
@@ -333,9 +333,18 @@ func TestUse(t *testing.T) {
 	}
 	for _, name := range []string{"gone.bin", "../models/mine.bin", ""} {
 		f.put(t, "current", []byte(name))
-		if path, ok, err := Current(f.folder); path != "" || ok || err == nil || !strings.Contains(err.Error(), "earshot model use NAME") {
-			t.Errorf("%q: %s %v %v", name, path, ok, err)
+		if path, err := Current(f.folder, Whisper); path != "" || err == nil || !strings.Contains(err.Error(), "earshot model use NAME") {
+			t.Errorf("%q: %s %v", name, path, err)
 		}
+	}
+	for _, want := range []string{"", "2 models in "} { // one Silero model is taken, of two none
+		if err := os.RemoveAll(filepath.Join(f.folder, "current-vad")); err != nil {
+			t.Fatal(err)
+		}
+		if path, err := Current(f.folder, Silero); (want == "") != (err == nil && path != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s %v", path, err)
+		}
+		f.put(t, "vad.bin", silero)
 	}
 }
 
@@ -359,15 +368,15 @@ small                    0.2 MB  any language    installed, SHA-256 checked
 small.en                 0.1 MB  English         damaged (1 bytes, not 70000); earshot model get small.en
 silero-v1                0.0 MB  voice activity  20% downloaded; go on with: earshot model get silero-v1
 mine.bin                 1.2 MB  any language    installed, not of the hub
-None is in use; choose with: earshot model use NAME
+3 models in FOLDER; choose with: earshot model use NAME
 `
-	if got := show(); got != before {
+	if got := strings.ReplaceAll(show(), f.folder, "FOLDER"); got != before {
 		t.Errorf("got\n%s", got)
 	}
 	if err := f.Use(t.Context(), "mine.bin"); err != nil {
 		t.Fatal(err)
 	}
-	if got := show(); !strings.Contains(got, "any language    in use, not of the hub\n") || strings.Contains(got, "None") {
+	if got := show(); !strings.Contains(got, "any language    in use, not of the hub\n") || strings.Contains(got, "choose") {
 		t.Errorf("got\n%s", got)
 	}
 }

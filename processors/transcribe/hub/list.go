@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -38,40 +39,40 @@ func (u *use) Run(ctx context.Context, h *Hub) error { return h.Use(ctx, u.Name)
 // List prints the known models and those in the folder with their state. The
 // digests of the known ones are computed, which takes seconds for gigabytes.
 func (h *Hub) List(ctx context.Context) error {
-	used, err := h.inUse()
-	if err != nil {
-		return err
-	}
-	files, kinds, err := h.installed()
+	files, err := installed(h.folder)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(h.out, "%-22s %8s  %-14s  %s\n", "MODEL", "SIZE", "FOR", "STATE")
 	for _, m := range h.known {
-		state, err := h.state(ctx, m, used[m.Kind] == m.File)
+		state, err := h.state(ctx, m)
 		if err != nil {
 			return err
 		}
 		h.row(m.Name, m.Size, m.Kind, strings.Contains(m.Name, ".en"), state)
+		delete(files, m.File)
 	}
-	for _, file := range files {
-		if _, known := h.find(file); known {
-			continue
-		}
+	for _, file := range slices.Sorted(maps.Keys(files)) {
 		info, err := os.Stat(h.path(file))
 		if err != nil {
 			return err
 		}
-		state := "installed"
-		if slices.Contains([]string{used[Whisper], used[Silero]}, file) {
-			state = "in use"
-		}
-		h.row(file, info.Size(), kinds[file], false, state+", not of the hub")
+		h.row(file, info.Size(), files[file], false, h.used(file, files[file])+", not of the hub")
 	}
-	if len(used) == 0 && len(files) > 0 {
-		fmt.Fprintln(h.out, "None is in use; choose with: earshot model use NAME")
+	for _, kind := range []Kind{Whisper, Silero} {
+		if _, err := Current(h.folder, kind); err != nil {
+			fmt.Fprintln(h.out, err)
+		}
 	}
 	return h.warn()
+}
+
+// used says whether a file that is there is the one in use.
+func (h *Hub) used(file string, kind Kind) string {
+	if path, err := Current(h.folder, kind); err == nil && path == h.path(file) {
+		return "in use"
+	}
+	return "installed"
 }
 
 func (h *Hub) row(name string, bytes int64, kind Kind, english bool, state string) {
@@ -86,7 +87,7 @@ func (h *Hub) row(name string, bytes int64, kind Kind, english bool, state strin
 }
 
 // state of a known model, in words.
-func (h *Hub) state(ctx context.Context, m Model, used bool) (string, error) {
+func (h *Hub) state(ctx context.Context, m Model) (string, error) {
 	if info, err := os.Stat(h.path(m.File + ".part")); err == nil {
 		return fmt.Sprintf("%d%% downloaded; go on with: earshot model get %s", 100*info.Size()/m.Size, m.Name), nil
 	}
@@ -99,10 +100,8 @@ func (h *Hub) state(ctx context.Context, m Model, used bool) (string, error) {
 		return "", err
 	case damage != "":
 		return "damaged (" + damage + "); earshot model get " + m.Name, nil
-	case used:
-		return "in use, SHA-256 checked", nil
 	}
-	return "installed, SHA-256 checked", nil
+	return h.used(m.File, m.Kind) + ", SHA-256 checked", nil
 }
 
 // size in words.

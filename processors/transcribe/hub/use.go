@@ -10,29 +10,59 @@ import (
 	"strings"
 )
 
-// Current is the path of the Whisper model in folder that was chosen with
-// Use; ok is false when none was. An error says that the choice is of a file
-// that is not there.
-func Current(folder string) (path string, ok bool, err error) { return chosen(folder, Whisper) }
-
-// VAD is the path of the Silero model in folder that was chosen with Use,
-// as with Current.
-func VAD(folder string) (path string, ok bool, err error) { return chosen(folder, Silero) }
-
-func chosen(folder string, kind Kind) (path string, ok bool, err error) {
-	raw, err := os.ReadFile(filepath.Join(folder, choices[kind]))
+// Current is the path of the model of a kind in folder that an engine takes:
+// the one chosen with Use or, where none was, the only one there; "" = there is
+// none. An error says that the choice is gone, or that there are several and
+// nobody chose.
+func Current(folder string, kind Kind) (path string, err error) {
+	choice := filepath.Join(folder, choices[kind])
+	raw, err := os.ReadFile(choice)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", false, nil
+		return only(folder, kind)
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("which model is in use: %w", err)
+		return "", fmt.Errorf("which model is in use: %w", err)
 	}
 	name := strings.TrimSpace(string(raw))
 	path = filepath.Join(folder, name)
 	if info, err := os.Stat(path); !plain(name) || err != nil || info.IsDir() {
-		return "", false, fmt.Errorf("%s names %q, and there is no such file beside it; choose with: earshot model use NAME", filepath.Join(folder, choices[kind]), name)
+		return "", fmt.Errorf("%s names %q, and there is no such file beside it; choose with: earshot model use NAME", choice, name)
 	}
-	return path, true, nil
+	return path, nil
+}
+
+// only is the path of the only model of a kind in folder.
+func only(folder string, kind Kind) (path string, err error) {
+	files, err := installed(folder)
+	if err != nil {
+		return "", err
+	}
+	n := 0
+	for file, k := range files {
+		if k == kind {
+			path = filepath.Join(folder, file)
+			n++
+		}
+	}
+	if n > 1 {
+		return "", fmt.Errorf("%d models in %s; choose with: earshot model use NAME", n, folder)
+	}
+	return path, nil
+}
+
+// installed are the names of the model files in folder with their kinds.
+func installed(folder string) (map[string]Kind, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("folder of the models: %w", err)
+	}
+	kinds := map[string]Kind{}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".bin" {
+			kinds[e.Name()] = kindOf(filepath.Join(folder, e.Name()))
+		}
+	}
+	return kinds, nil
 }
 
 // plain says that a name is one of a file in the folder itself.
@@ -91,36 +121,4 @@ func (h *Hub) warn() error {
 		}
 	}
 	return nil
-}
-
-// inUse are the files that an engine takes: those chosen, or the only ones of
-// their kind.
-func (h *Hub) inUse() (map[Kind]string, error) {
-	files, kinds, err := h.installed()
-	if err != nil {
-		return nil, err
-	}
-	used := map[Kind]string{}
-	for kind := range choices {
-		path, ok, err := chosen(h.folder, kind)
-		if ok {
-			used[kind] = filepath.Base(path)
-			continue
-		}
-		if err != nil {
-			fmt.Fprintf(h.out, "%v\n", err)
-			continue
-		}
-		for _, file := range files {
-			if kinds[file] != kind {
-				continue
-			}
-			if used[kind] != "" { // two, and nobody chose
-				delete(used, kind)
-				break
-			}
-			used[kind] = file
-		}
-	}
-	return used, nil
 }

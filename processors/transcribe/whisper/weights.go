@@ -11,11 +11,12 @@ import (
 	"slices"
 	"strings"
 
+	"earshot/processors/transcribe/hub"
 	"earshot/schemas"
 )
 
 // howToGet ends every message that says there is no model.
-const howToGet = "download a ggml Whisper model (ggml-base.bin is a good start, see whisper.cpp's models folder) and set EARSHOT_WHISPER_MODEL to its path, or put it alone in the folder "
+const howToGet = "get one with `earshot model get base`, or set EARSHOT_WHISPER_MODEL to the path of a ggml Whisper model, or put it into the folder "
 
 // weights are the checked models that an engine loads.
 type weights struct {
@@ -55,33 +56,16 @@ func findWeights(cfg Config, folder string, embedded []byte) (*weights, error) {
 	return found, nil
 }
 
-// look fills in what is not named from the folder, where models are told apart
-// by what they begin with.
-func (w *weights) look(folder string) error {
-	files, err := filepath.Glob(filepath.Join(folder, "*.bin"))
+// look fills in what is not named from the folder.
+func (w *weights) look(folder string) (err error) {
+	if w.path == "" {
+		w.path, err = hub.Current(folder, hub.Whisper)
+	}
+	if err == nil && w.activity == "" {
+		w.activity, err = hub.Current(folder, hub.Silero)
+	}
 	if err != nil {
-		return fmt.Errorf("models in %s: %w", folder, err)
-	}
-	var hear, active []string
-	for _, path := range files {
-		if isSilero(path) {
-			active = append(active, path)
-		} else {
-			hear = append(hear, path)
-		}
-	}
-	for _, found := range []struct {
-		paths    []string
-		variable string
-		to       *string
-	}{{hear, "EARSHOT_WHISPER_MODEL", &w.path}, {active, "EARSHOT_VAD_MODEL", &w.activity}} {
-		switch {
-		case *found.to != "" || len(found.paths) == 0:
-		case len(found.paths) > 1:
-			return schemas.Fail(schemas.CodeNoModel, "%d models in %s; say which with %s", len(found.paths), folder, found.variable)
-		default:
-			*found.to = found.paths[0]
-		}
+		return schemas.Fail(schemas.CodeNoModel, "%v", err)
 	}
 	return nil
 }
@@ -242,17 +226,6 @@ func (w *walk) tensors(want int) error {
 
 // sileroType is what a Silero model calls itself, after the magic.
 const sileroType = "silero-16k"
-
-// isSilero says whether a file begins as a Silero model does.
-func isSilero(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	w := &walk{r: f, size: 64}
-	return w.int() == magic && w.int() == int32(len(sileroType)) && string(w.take(len(sileroType))) == sileroType
-}
 
 // checkSilero walks a ggml Silero model of size bytes from end to end: what
 // whisper.cpp trusts, as in checkWeights. The measures are those that its graph
