@@ -47,6 +47,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/cgo"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unsafe"
@@ -116,16 +117,28 @@ func (m *model) languages() (all []string) {
 // state is what one thread of work needs beside the weights.
 type state struct {
 	model *model
-	state *C.struct_whisper_state
+	state *C.struct_whisper_state       // nil until it is needed
 	vad   *C.struct_whisper_vad_context // nil until it is needed
 }
 
-func (m *model) newState() (*state, error) {
-	s := C.whisper_init_state(m.ctx)
-	if s == nil {
-		return nil, errors.New("whisper.cpp has no room for another state")
+func (m *model) newState() *state { return &state{model: m} }
+
+func (s *state) ready() error {
+	if s.state == nil {
+		s.state = C.whisper_init_state(s.model.ctx)
 	}
-	return &state{model: m, state: s}, nil
+	if s.state == nil {
+		return errors.New("whisper.cpp has no room for another state")
+	}
+	return nil
+}
+
+// renew has the next question begin with a new state. At a temperature above 0
+// words are drawn by lot, and the state's random numbers go on from question to
+// question: what a recording says must not depend on the one before.
+func (s *state) renew() {
+	C.whisper_free_state(s.state)
+	s.state = nil
 }
 
 // code is whisper.cpp's result as an error.
@@ -138,8 +151,18 @@ func code(what string, result C.int) error {
 
 // mel computes the spectrogram of samples into the state.
 func (s *state) mel(samples []float32, threads int) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	for len(samples) < shortest {
+		samples = append(samples, 0)
+	}
 	return code("spectrogram", C.whisper_pcm_to_mel_with_state(s.model.ctx, s.state, (*C.float)(&samples[0]), C.int(len(samples)), C.int(threads)))
 }
+
+// shortest is the least that whisper.cpp is given: it reads 201 samples of
+// whatever it gets, and leaves out a last tenth of a second.
+const shortest = 1.1 * speech.Rate
 
 // language hears the first 30 s of samples.
 func (s *state) language(samples []float32, threads int) (string, float64, error) {
@@ -162,9 +185,13 @@ func (s *state) detect(threads int) (string, float64, error) {
 }
 
 // hear decodes greedily; every 30 s are a window.
-func (s *state) hear(samples []float32, q question, w watch) (language string, segments []speech.Segment, err error) {
-	if err := s.mel(samples, q.Threads); err != nil {
+func (s *state) hear(q *asked, w watch) (language string, segments []speech.Segment, err error) {
+	sound := loudnessOf(q.samples)
+	if err := s.mel(q.samples, q.Threads); err != nil {
 		return "", nil, err
+	}
+	if q.samples = nil; len(sound) > 60*loudnessRate {
+		debug.FreeOSMemory() // a window of a long recording is 50 MB, for minutes
 	}
 	if language = q.Language; language == "" {
 		if language, _, err = s.detect(q.Threads); err != nil {
@@ -195,15 +222,18 @@ func (s *state) hear(samples []float32, q question, w watch) (language string, s
 	handle := cgo.NewHandle(h)
 	defer handle.Delete()
 	C.watch_params(&params, C.uintptr_t(handle))
-	// The spectrogram is there: no samples.
+	// No samples: the spectrogram is there.
 	result := C.whisper_full_with_state(s.model.ctx, s.state, params, nil, 0)
+	if slices.ContainsFunc(h.windows, func(w heardWindow) bool { return w.tries > 1 }) {
+		defer s.renew()
+	}
 	if w.cancelled() {
 		return "", nil, errors.New("cancelled")
 	}
 	if err := code("transcription", result); err != nil {
 		return "", nil, err
 	}
-	return language, h.segments(samples), nil
+	return language, h.segments(language, sound), nil
 }
 
 // hearing follows one call of whisper_full.
@@ -215,8 +245,9 @@ type hearing struct {
 
 // heardWindow is what is known of one encoded window.
 type heardWindow struct {
-	first int // segment
-	tries int // at rising temperatures
+	first int     // segment
+	tries int     // at rising temperatures
+	start float64 // seconds of the Ask
 }
 
 func following(handle C.uintptr_t) *hearing { return cgo.Handle(handle).Value().(*hearing) }
@@ -242,47 +273,67 @@ func isCancelled(handle C.uintptr_t) C.bool { return C.bool(following(handle).ca
 // temperatureStep is whisper.cpp's default: 0, then 0.2 more for each try.
 const temperatureStep = 0.2
 
-func (h *hearing) segments(samples []float32) []speech.Segment {
+func (h *hearing) segments(language string, sound loudness) []speech.Segment {
 	all := make([]speech.Segment, C.whisper_full_n_segments_from_state(h.state.state))
 	window := 0
 	for i := range all {
+		begins := i == 0
 		for window+1 < len(h.windows) && h.windows[window+1].first <= i {
 			window++
+			begins = true
 		}
-		all[i] = h.segment(i, samples)
-		temperature := temperatureStep * float64(max(0, h.windows[window].tries-1))
+		w := &h.windows[window]
+		temperature := temperatureStep * float64(max(0, w.tries-1))
+		all[i] = h.segment(C.int(i), w, begins, language, sound)
 		all[i].Temperature = &temperature
 	}
 	return all
 }
 
-func (h *hearing) segment(i int, samples []float32) speech.Segment {
-	st, at := h.state.state, C.int(i)
-	noSpeech := float64(C.whisper_full_get_segment_no_speech_prob_from_state(st, at))
+// segment is one of a window; the first of a window says when that begins.
+func (h *hearing) segment(i C.int, w *heardWindow, first bool, language string, sound loudness) speech.Segment {
+	ctx, st := h.state.model.ctx, h.state.state
+	noSpeech := float64(C.whisper_full_get_segment_no_speech_prob_from_state(st, i))
+	start, length := float64(C.whisper_full_get_segment_t0_from_state(st, i))/100, float64(len(sound))/loudnessRate
 	s := speech.Segment{
-		Start: float64(C.whisper_full_get_segment_t0_from_state(st, at)) / 100,
-		End:   float64(C.whisper_full_get_segment_t1_from_state(st, at)) / 100,
+		Start: min(max(0, start), length),
+		End:   float64(C.whisper_full_get_segment_t1_from_state(st, i)) / 100,
 		// A letter of several bytes may be cut in two by the end of a segment.
-		Text:     strings.ToValidUTF8(C.GoString(C.whisper_full_get_segment_text_from_state(st, at)), ""),
+		Text:     strings.ToValidUTF8(C.GoString(C.whisper_full_get_segment_text_from_state(st, i)), ""),
 		NoSpeech: &noSpeech,
 	}
-	end := C.whisper_token_eot(h.state.model.ctx)
+	s.End = min(max(s.Start, s.End), length)
+	end, zero := C.whisper_token_eot(ctx), C.whisper_token_beg(ctx)
+	var tokens []token
 	var p, logs float64
-	for j := range C.whisper_full_n_tokens_from_state(st, at) {
-		token := C.whisper_full_get_token_data_from_state(st, at, j)
-		if token.id >= end { // marks, no text
+	for j := range C.whisper_full_n_tokens_from_state(st, i) {
+		data := C.whisper_full_get_token_data_from_state(st, i, j)
+		if first && j == 0 {
+			w.start = start - tick*float64(data.tid-zero)
+		}
+		if data.id >= end { // marks, no text
 			continue
 		}
-		p += float64(token.p)
-		logs += max(float64(token.plog), -math.MaxFloat32)
-		s.Tokens++
+		t := token{text: C.GoString(C.whisper_token_to_str(ctx, data.id)), p: float64(data.p), hint: math.NaN()}
+		if data.pt > leastHint && data.ptsum > leastHint {
+			t.hint = w.start + tick*float64(data.tid-zero)
+		}
+		tokens = append(tokens, t)
+		p += t.p
+		logs += max(float64(data.plog), -math.MaxFloat32)
 	}
-	if s.Tokens > 0 {
+	if s.Tokens = len(tokens); s.Tokens > 0 {
 		p, logs = p/float64(s.Tokens), logs/float64(s.Tokens)
 		s.Confidence, s.LogProb = &p, &logs
 	}
+	s.Words = words(tokens, s.Start, s.End, language, sound)
 	return s
 }
+
+const (
+	tick      = 0.02 // seconds of a timestamp token
+	leastHint = 0.01 // probability from which a timestamp that was not written counts, as in whisper.cpp
+)
 
 // activity is Silero's probability of speech for each 512 samples.
 func (s *state) activity(samples []float32) ([]float32, error) {

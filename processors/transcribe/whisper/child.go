@@ -13,8 +13,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"earshot/processors/transcribe/speech"
 )
 
 // ChildMain is the engine's process: it answers the questions that come on
@@ -141,32 +139,28 @@ func (c *child) hand(q asked) error {
 var before = func([]float32) {}
 
 func (c *child) work(s *slot) {
-	var st *state
+	st := c.model.newState()
 	for q := range s.questions {
 		before(q.samples)
-		var err error
-		if st == nil {
-			st, err = c.model.newState()
-		}
-		var a answer
-		if err == nil {
-			a, err = c.answer(s, st, q)
-		}
+		a, err := c.answer(s, st, &q)
 		if err != nil {
 			a.Error = err.Error()
 		}
-		if err := c.tell(q.ID, a); err != nil {
-			fmt.Fprintln(os.Stderr, "whisper-child: answer:", err)
+		if err := c.tell(q.ID, a); err != nil { // a model of nonsense gives what is no number
+			err = c.tell(q.ID, answer{Error: fmt.Sprintf("the answer to %s cannot be told: %v", q.Ask, err)})
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "whisper-child: answer:", err)
+			}
 		}
 	}
 }
 
-func (c *child) answer(s *slot, st *state, q asked) (a answer, err error) {
+func (c *child) answer(s *slot, st *state, q *asked) (a answer, err error) {
 	switch q.Ask {
 	case askLanguage:
-		a.Language, a.Probability, err = st.language(padded(q.samples), q.Threads)
+		a.Language, a.Probability, err = st.language(q.samples, q.Threads)
 	case askHear:
-		a.Language, a.Segments, err = st.hear(padded(q.samples), q.question, watch{
+		a.Language, a.Segments, err = st.hear(q, watch{
 			window:    func() { err := c.tell(q.ID, answer{Alive: true}); s.cancelled.CompareAndSwap(false, err != nil) },
 			cancelled: s.cancelled.Load,
 		})
@@ -189,16 +183,4 @@ func (c *child) tell(id uint64, a answer) error {
 	defer c.writing.Unlock()
 	a.ID = id
 	return writeFrame(c.out, a, nil)
-}
-
-// shortest is the least that whisper.cpp is given: it reads 201 samples of
-// whatever it gets, and leaves out a last tenth of a second.
-const shortest = 1.1 * speech.Rate
-
-// padded has silence behind a short piece.
-func padded(samples []float32) []float32 {
-	for len(samples) < shortest {
-		samples = append(samples, 0)
-	}
-	return samples
 }

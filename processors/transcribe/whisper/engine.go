@@ -117,7 +117,7 @@ func (e *Engine) Use(ctx context.Context, work func(*Session) error) error {
 	defer e.using.Done()
 	select {
 	case slot := <-e.idle:
-		s := &Session{engine: e, slot: slot}
+		s := &Session{engine: e, slot: slot, patience: e.cfg.patience()}
 		defer s.release()
 		if _, err := e.ready(ctx); err != nil {
 			return err

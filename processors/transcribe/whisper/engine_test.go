@@ -206,24 +206,24 @@ func TestOneCrashCostsOneRecording(t *testing.T) {
 	tests := []struct {
 		name     string
 		guilty   int16
-		patience float64
+		patience time.Duration // with the guilty one
 		alone    bool
 	}{
-		{"crash beside others", crashes, 20, false},
-		{"hang beside others", hangs, 0.3, false},
-		{"crash alone", crashes, 20, true},
-		{"hang alone", hangs, 0.2, true},
+		{"crash beside others", crashes, time.Minute, false},
+		{"hang beside others", hangs, 200 * time.Millisecond, false},
+		{"crash alone", crashes, time.Minute, true},
+		{"hang alone", hangs, 200 * time.Millisecond, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			e := newEngine(t, Config{Slots: 3, Threads: 1, Patience: tt.patience})
-			want := heard(t, e, speech.Ask{Samples: babble(1, 240)})
+			e := newEngine(t, Config{Slots: 3, Threads: 1})
+			want := heard(t, e, speech.Ask{Samples: babble(1, 120)})
 			first := pid(t, e)
 			var wg sync.WaitGroup
 			if !tt.alone {
 				for range 2 {
 					wg.Go(func() {
-						got, err := hear(t.Context(), e, speech.Ask{Samples: babble(1, 240)})
+						got, err := hear(t.Context(), e, speech.Ask{Samples: babble(1, 120)})
 						if err != nil || !reflect.DeepEqual(got, want) {
 							t.Errorf("an innocent one got %d segments, %v", len(got.Segments), err)
 						}
@@ -231,7 +231,11 @@ func TestOneCrashCostsOneRecording(t *testing.T) {
 				}
 				await(t, "the innocent to be at work", inFlight(e, 2))
 			}
-			_, err := hear(t.Context(), e, speech.Ask{Samples: beginning(tt.guilty, babble(2, 5))})
+			err := e.Use(t.Context(), func(s *Session) error {
+				s.patience = tt.patience
+				_, err := s.Hear(t.Context(), speech.Ask{Samples: beginning(tt.guilty, babble(2, 5))})
+				return err
+			})
 			wantCode(t, err, 0)
 			wg.Wait()
 			if err := syscall.Kill(first, 0); err == nil {
@@ -251,7 +255,7 @@ func TestKilledFromOutside(t *testing.T) {
 			errs := make(chan error)
 			for range 2 {
 				go func() {
-					_, err := hear(context.WithoutCancel(t.Context()), e, speech.Ask{Samples: babble(1, 240)})
+					_, err := hear(context.WithoutCancel(t.Context()), e, speech.Ask{Samples: babble(1, 120)})
 					errs <- err
 				}()
 			}
@@ -270,17 +274,17 @@ func TestKilledFromOutside(t *testing.T) {
 // leaves the others and the process alone.
 func TestCancelledWorkEndsAtOnce(t *testing.T) {
 	e := newEngine(t, Config{Slots: 2, Threads: 1})
-	want := heard(t, e, speech.Ask{Samples: babble(1, 240)})
+	want := heard(t, e, speech.Ask{Samples: babble(1, 120)})
 	first := pid(t, e)
 	ctx, cancel := context.WithCancel(t.Context())
 	failed, other := make(chan error, 1), make(chan error, 1)
 	go func() {
-		_, err := hear(ctx, e, speech.Ask{Samples: babble(2, 900)})
+		_, err := hear(ctx, e, speech.Ask{Samples: babble(2, 600)})
 		failed <- err
 	}()
 	await(t, "it to be at work", inFlight(e, 1))
 	go func() {
-		got, err := hear(context.WithoutCancel(t.Context()), e, speech.Ask{Samples: babble(1, 240)})
+		got, err := hear(context.WithoutCancel(t.Context()), e, speech.Ask{Samples: babble(1, 120)})
 		if err == nil && !reflect.DeepEqual(got, want) {
 			err = errors.New("another answer")
 		}
@@ -308,7 +312,7 @@ func TestProcessEndsWithTheProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := p.ask(question{Ask: askHear, Language: "en", Threads: 1}, babble(1, 1800), time.Minute)
+	c := p.ask(question{Ask: askHear, Language: "en", Threads: 1}, babble(1, 900), time.Minute)
 	<-c.sent
 	if err := syscall.Kill(p.cmd.Process.Pid, syscall.SIGTERM); err != nil { // is ignored: the work may still be finished
 		t.Fatal(err)
@@ -336,7 +340,7 @@ func TestClosed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() {
-		_, err := hear(ctx, e, speech.Ask{Samples: babble(2, 1800)})
+		_, err := hear(ctx, e, speech.Ask{Samples: babble(2, 900)})
 		failed <- err
 	}()
 	await(t, "it to be at work", inFlight(e, 1))

@@ -148,7 +148,7 @@ func readSamples(r io.Reader, n int) ([]float32, error) {
 			return nil, unexpected(err)
 		}
 		if samples == nil {
-			samples = make([]float32, 0, max(n, shortest))
+			samples = make([]float32, 0, n)
 		}
 		for i := 0; i < len(piece); i += 2 {
 			samples = append(samples, float32(int16(binary.LittleEndian.Uint16(piece[i:])))/(1<<15))

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -103,19 +104,19 @@ func file(t testing.TB, name string, content []byte) string {
 	return path
 }
 
-// babble is a sound that changes like speech does; the seed makes one voice
-// differ from another.
+// babble is a sound that changes like speech does, anew every twenty seconds;
+// the seed makes one voice differ from another.
 func babble(seed, seconds float64) []int16 {
-	samples := make([]int16, int(seconds*speech.Rate))
+	samples := make([]int16, int(min(seconds, 20)*speech.Rate))
 	for i := range samples {
-		at := math.Mod(float64(i)/speech.Rate, 20)
+		at := float64(i) / speech.Rate
 		syllable := math.Floor(at * 4)
 		phase := 2 * math.Pi * at * math.Floor(100+200*math.Abs(math.Sin(seed*12.9898+syllable*78.233)))
 		timbre := math.Abs(math.Sin(seed*4.1414 + syllable*31.77))
 		envelope := math.Sin(math.Pi * (at*4 - syllable))
 		samples[i] = int16(6000 * envelope * (math.Sin(phase) + timbre*math.Sin(3*phase) + math.Sin(11*phase)/4))
 	}
-	return samples
+	return slices.Repeat(samples, int(math.Ceil(seconds/20)))[:int(seconds*speech.Rate)]
 }
 
 func beginning(with int16, samples []int16) []int16 {
@@ -139,7 +140,7 @@ func wantCode(t testing.TB, err error, want schemas.Code) {
 // await waits until what it names has come true.
 func await(t testing.TB, what string, come func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !come(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !come(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}

@@ -15,12 +15,12 @@ type (
 
 func openModel(question, []byte) (*model, error) { return nil, errNoWhisper }
 
-func (*model) engine() string            { return "" }
-func (*model) languages() []string       { return nil }
-func (*model) newState() (*state, error) { return nil, errNoWhisper }
+func (*model) engine() string      { return "" }
+func (*model) languages() []string { return nil }
+func (*model) newState() *state    { return nil }
 
 func (*state) language([]float32, int) (string, float64, error) { return "", 0, errNoWhisper }
 func (*state) activity([]float32) ([]float32, error)            { return nil, errNoWhisper }
-func (*state) hear([]float32, question, watch) (string, []speech.Segment, error) {
+func (*state) hear(*asked, watch) (string, []speech.Segment, error) {
 	return "", nil, errNoWhisper
 }

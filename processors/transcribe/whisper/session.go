@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"earshot/processors/transcribe/speech"
 	"earshot/schemas"
@@ -18,9 +19,10 @@ import (
 //
 // Errors are ours and worth another try, except *schemas.Error.
 type Session struct {
-	engine *Engine
-	slot   int
-	late   bool // its last question is still worked on
+	engine   *Engine
+	slot     int
+	patience time.Duration
+	late     bool // its last question is still worked on
 }
 
 // longestPrompt bounds a prompt, in bytes; Whisper takes some 220 tokens of it,
@@ -115,7 +117,7 @@ func (s *Session) put(ctx context.Context, q question, samples []int16, weight i
 		return answer{}, err
 	}
 	q.Slot, q.Threads = s.slot, e.cfg.threads(int(e.busy.Add(1)))
-	c := p.ask(q, samples, e.cfg.patience())
+	c := p.ask(q, samples, s.patience)
 	free := func() {
 		e.busy.Add(-1)
 		e.gate.Release(int64(weight))
