@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,6 +26,7 @@ type kafka struct {
 	opts     []kgo.Opt
 	embedded bool
 	progress *shareProgress // of the embedded Kafka, else nil
+	log      clientLog      // of all clients
 }
 
 // embeddedDeliveryLimit is how often the embedded Kafka hands out a record of a share group before it archives it. Kafka's default is 5.
@@ -34,6 +34,7 @@ const embeddedDeliveryLimit = 10
 
 // openKafka connects to the configured brokers or starts kfake.
 func (e *Engines) openKafka(ctx context.Context) (err error) {
+	e.kafka.log = clientLog{log: e.log, now: time.Now, refused: map[string]refusal{}}
 	hint := "named by EARSHOT_KAFKA_BROKERS"
 	if len(e.cfg.KafkaBrokers) > 0 {
 		e.kafka.opts, err = e.cfg.kafkaOptions()
@@ -143,7 +144,7 @@ func (e *Engines) Kafka(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.ProducerLinger(5 * time.Millisecond),
 		kgo.ProducerBatchMaxBytesFn(batchBytes),
-		kgo.WithLogger(clientLog{e.log}),
+		kgo.WithLogger(&e.kafka.log),
 	}
 	return kgo.NewClient(append(append(base, e.kafka.opts...), opts...)...)
 }
@@ -204,29 +205,4 @@ func (e *Engines) topicConfig(t schemas.Topic) map[string]*string {
 		config["max.message.bytes"] = new(strconv.Itoa(maxMessageBytes(t)))
 	}
 	return config
-}
-
-// clientLog hands franz-go's warnings and errors on.
-type clientLog struct{ log *slog.Logger }
-
-func (clientLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
-
-func (l clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	to := slog.LevelWarn
-	if level == kgo.LogLevelError {
-		to = slog.LevelError
-	}
-	l.log.Log(context.Background(), to, "kafka client: "+msg, keyvals...)
-}
-
-// brokerLog hands the warnings and errors of the embedded Kafka on.
-type brokerLog struct{ log *slog.Logger }
-
-func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
-	switch level {
-	case kfake.LogLevelError:
-		l.log.Error("embedded kafka: " + fmt.Sprintf(format, args...))
-	case kfake.LogLevelWarn:
-		l.log.Warn("embedded kafka: " + fmt.Sprintf(format, args...))
-	}
 }
