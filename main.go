@@ -225,10 +225,7 @@ func (p *program) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// At the limit Kafka drops a record silently: it must be buried before.
-	if most := max(int32(limit)-1, 1); p.cfg.Process.Attempts == 0 || p.cfg.Process.Attempts > most {
-		p.cfg.Process.Attempts = most
-	}
+	p.cfg.Process.LimitAttempts(limit)
 	p.producer, err = p.engines.Kafka(kgo.ProducerLinger(2*time.Millisecond), kgo.MaxBufferedBytes(producerMemory))
 	return err
 }

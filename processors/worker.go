@@ -64,6 +64,15 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+// LimitAttempts sets Attempts for a broker that hands a record out so often
+// (group.share.delivery.count.limit): at that limit it drops the record without
+// a word, so it must be buried one delivery earlier, whatever was configured.
+func (c *Config) LimitAttempts(deliveries int) {
+	if most := max(int32(deliveries)-1, 1); c.Attempts == 0 || c.Attempts > most {
+		c.Attempts = most
+	}
+}
+
 // Worker takes records of a stage from a share group. Each slot is a client of
 // its own, because in a share group the next poll accepts whatever is still
 // held: a slot polls only after everything it held has its final ack.

@@ -196,6 +196,26 @@ func ifUpTo(n, failures int) error {
 	return nil
 }
 
+// However often a record may be tried, it is buried before Kafka drops it.
+func TestWorkerBuriesBeforeKafkaDrops(t *testing.T) {
+	b := newBed(t)
+	limit, err := b.engines.DeliveryLimit(context.Background())
+	b.must(err)
+	for configured, want := range map[int32]int32{0: int32(limit) - 1, 1: 1, int32(limit) - 1: int32(limit) - 1, int32(limit): int32(limit) - 1, 1000: int32(limit) - 1} {
+		c := Config{Attempts: configured}
+		if c.LimitAttempts(limit); c.Attempts != want {
+			t.Errorf("EARSHOT_ATTEMPTS=%d gives %d tries of %d deliveries, want %d", configured, c.Attempts, limit, want)
+		}
+	}
+	c := Config{Attempts: 1000}
+	c.LimitAttempts(limit)
+	defer b.run(c.Attempts, func(context.Context, Job) ([]Event, error) { return nil, errors.New("never") })()
+	b.await(b.submit(schemas.TopicText), schemas.StatusError)
+	if letters := b.letters(true); len(letters) != 1 || letters[0].Attempts != int64(limit)-1 {
+		t.Errorf("dead letters: %+v", letters)
+	}
+}
+
 func TestWorkerBuriesWhatItCannotRead(t *testing.T) {
 	b := newBed(t)
 	defer b.run(3, completes)()
