@@ -32,6 +32,7 @@ import (
 	"earshot/processors/analyze"
 	"earshot/processors/measure"
 	"earshot/processors/transcribe"
+	"earshot/processors/transcribe/hub"
 	"earshot/processors/transcribe/whisper"
 	"earshot/query/api"
 	"earshot/query/read"
@@ -51,6 +52,7 @@ type Config struct {
 	Bootstrap  ingest.Bootstrap
 	Process    processors.Config
 	Transcribe transcribe.Config
+	Models     hub.Config
 	Measure    measure.Config
 	Analyze    analyze.Config
 	State      state.Config
@@ -68,6 +70,7 @@ type cli struct {
 	Serve    serve            `cmd:"" help:"Run: the API, the processors and the sinks, or some of these roles."`
 	Validate validate         `cmd:"" help:"Print the configuration as it resolves, secrets masked, and exit."`
 	Replay   replay           `cmd:"" help:"Take dead letters back into the pipeline."`
+	Model    models           `cmd:"" help:"Speech models: get one by name, list them, choose one."`
 	Child    whisperChild     `cmd:"" name:"whisper-child" hidden:"" help:"The recogniser, in a process of its own so that a crash in C costs one job."`
 	Version  kong.VersionFlag `help:"Print the version."`
 }
@@ -350,6 +353,22 @@ func (r *replay) Run(ctx context.Context) error {
 	})
 	fmt.Printf("%d dead letters\n", n)
 	return err
+}
+
+type models struct {
+	Data string `help:"Data folder (EARSHOT_DATA)." placeholder:"DIR"`
+	hub.Commands
+}
+
+// ProvideHub is called by kong for the subcommands, once the flags are read.
+func (m *models) ProvideHub() (*hub.Hub, error) {
+	cfg, _, err := load(m.Data)
+	if err != nil {
+		return nil, err
+	}
+	t := cfg.Transcribe
+	others := map[string]string{"EARSHOT_STT_URL": t.Remote.URL, "EARSHOT_WHISPER_MODEL": t.Whisper.Model, "EARSHOT_VAD_MODEL": t.Whisper.Activity}
+	return hub.New(cfg.Models, filepath.Join(cfg.Engines.Data, "models"), others, os.Stdout)
 }
 
 type whisperChild struct{}

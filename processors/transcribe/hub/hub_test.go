@@ -350,12 +350,6 @@ func TestUse(t *testing.T) {
 
 func TestList(t *testing.T) {
 	f := serving(t, gives(small))
-	f.put(t, "mine.bin", content("", 1_200_000))
-	if err := f.Get(t.Context(), "small"); err != nil {
-		t.Fatal(err)
-	}
-	f.put(t, "ggml-small.en.bin", []byte("x"))
-	f.put(t, "ggml-silero-v1.bin.part", silero[:1_000])
 	show := func() string {
 		f.out.Reset()
 		if err := f.List(t.Context()); err != nil {
@@ -363,6 +357,15 @@ func TestList(t *testing.T) {
 		}
 		return f.out.String()
 	}
+	if got := show(); strings.Count(got, "\n") != 5 || !strings.Contains(got, "None is installed") {
+		t.Errorf("got\n%s", got)
+	}
+	f.put(t, "mine.bin", content("", 1_200_000))
+	if err := f.Get(t.Context(), "small"); err != nil {
+		t.Fatal(err)
+	}
+	f.put(t, "ggml-small.en.bin", []byte("x"))
+	f.put(t, "ggml-silero-v1.bin.part", silero[:1_000])
 	const before = `MODEL                      SIZE  FOR             STATE
 small                    0.2 MB  any language    installed, SHA-256 checked
 small.en                 0.1 MB  English         damaged (1 bytes, not 70000); earshot model get small.en

@@ -43,6 +43,7 @@ func (h *Hub) List(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	none := len(files) == 0
 	fmt.Fprintf(h.out, "%-22s %8s  %-14s  %s\n", "MODEL", "SIZE", "FOR", "STATE")
 	for _, m := range h.known {
 		state, err := h.state(ctx, m)
@@ -58,6 +59,9 @@ func (h *Hub) List(ctx context.Context) error {
 			return err
 		}
 		h.row(file, info.Size(), files[file], false, h.used(file, files[file])+", not of the hub")
+	}
+	if none {
+		fmt.Fprintf(h.out, "None is installed in %s. A good start: earshot model get base\n", h.folder)
 	}
 	for _, kind := range []Kind{Whisper, Silero} {
 		if _, err := Current(h.folder, kind); err != nil {
