@@ -73,7 +73,7 @@ func sample(t testing.TB, name string) []byte {
 func (s *stack) done(code string) client.Task {
 	s.Helper()
 	var task client.Task
-	s.eventually(time.Minute, "task "+code+" completed", func() string {
+	s.eventually(3*time.Minute, "task "+code+" completed", func() string {
 		var err error
 		if task, err = s.Task(s.Context(), code); err != nil {
 			return err.Error()
@@ -269,12 +269,12 @@ func (s *stack) checkOperations() {
 	}
 }
 
-// checkCallWithoutModel starts the program without a speech model: a call ends
-// in error with a message that says how to get one, chats go on.
+// checkCallWithoutModel starts the program with a speech model that is not
+// there: a call ends in error with a message that says what to do, chats go on.
 func (s *stack) checkCallWithoutModel() {
 	s.Helper()
 	s.stop()
-	s.env = slices.DeleteFunc(s.env, func(v string) bool { return strings.HasPrefix(v, "EARSHOT_WHISPER_MODEL=") })
+	s.env = append(s.env, "EARSHOT_WHISPER_MODEL="+filepath.Join(s.data, "no-such-model.bin"))
 	s.start()
 	header, body := form(s, "unheard.wav", tone(3*time.Second, 300), nil)
 	doc := s.call(s.Client, http.MethodPost, "/addtaskcall", header, body).json(s)
