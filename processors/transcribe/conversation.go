@@ -19,7 +19,7 @@ func (l *listener) transcript(submitted schemas.TaskSubmitted, r *recording, clo
 	if t.Task.Seconds == 0 {
 		t.Task.Seconds = r.seconds()
 	}
-	roles, stated := rolesOf(submitted.Channels, r.channels)
+	roles, stated := rolesOf(submitted.Channels, submitted.Task.Source, r.channels)
 	if l.byChannel(r.channels, stated, len(submitted.Channels)) {
 		t.Utterances = merge(l.segments, roles, true, nil)
 	} else {

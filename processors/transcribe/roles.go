@@ -54,10 +54,10 @@ func count(cues map[string]bool, said string) (n int) {
 	return n
 }
 
-// rolesOf gives the role of each of n channels: as the submission says, else
-// operator first and customer second. stated is whether it says so for one at
+// rolesOf gives the role of each of n channels: as the submission says, else as
+// its source records them. stated is whether the submission says so for one at
 // least.
-func rolesOf(given []schemas.Channel, n int) (roles []string, stated bool) {
+func rolesOf(given []schemas.Channel, source string, n int) (roles []string, stated bool) {
 	roles = slices.Repeat([]string{schemas.RoleUnknown}, n)
 	for _, c := range given {
 		if c.Index >= 0 && c.Index < int64(n) && c.Role != "" {
@@ -65,7 +65,7 @@ func rolesOf(given []schemas.Channel, n int) (roles []string, stated bool) {
 		}
 	}
 	if len(given) == 0 {
-		copy(roles, []string{schemas.RoleOperator, schemas.RoleCustomer})
+		copy(roles, schemas.ChannelRoles(source))
 	}
 	return roles, stated
 }

@@ -25,7 +25,7 @@ func TestRolesOf(t *testing.T) {
 		{"channels that are not there", []schemas.Channel{{Index: 7, Role: "operator"}, {Index: -1, Role: "customer"}}, 2, "unknown unknown", false},
 	}
 	for _, tt := range tests {
-		roles, stated := rolesOf(tt.given, tt.n)
+		roles, stated := rolesOf(tt.given, schemas.SourceUpload, tt.n)
 		if got := strings.Join(roles, " "); got != tt.want || stated != tt.stated {
 			t.Errorf("%s: %s %v, want %s %v", tt.name, got, stated, tt.want, tt.stated)
 		}
