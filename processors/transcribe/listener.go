@@ -86,7 +86,7 @@ func (l *listener) hear(ctx context.Context, r *recording, window int) error {
 		if r.ended {
 			continue // all is heard: nothing to go on from
 		}
-		if err := l.checkpoint.save(ctx, l.progress(w.from+int64(len(w.channels[0])))); err != nil {
+		if err := l.save(ctx, w.from+int64(len(w.channels[0]))); err != nil {
 			l.log.Warn("a restart will hear this part again", "error", err)
 		}
 	}
@@ -115,7 +115,7 @@ func (l *listener) listen(ctx context.Context, w window) ([][]acoustic.Span, err
 			return nil, err
 		}
 		spans[c] = acoustic.Spans(probabilities, len(samples))
-		for _, m := range acoustic.Marks(samples, spans[c]) {
+		for _, m := range acoustic.Marks(samples) {
 			spans[c] = without(spans[c], acoustic.Span{From: m.From, To: m.To})
 			l.marks = append(l.marks, schemas.Mark{Kind: m.Kind, Channel: int64(c), Start: seconds(w.from, m.From), End: seconds(w.from, m.To)})
 		}
@@ -238,17 +238,30 @@ func (l *listener) take(s segment, from int64, spans []acoustic.Span) {
 	l.segments = append(l.segments, s)
 }
 
+// save writes the checkpoint after sample from.
+func (l *listener) save(ctx context.Context, from int64) error {
+	if l.checkpoint == nil {
+		return nil
+	}
+	p, err := l.progress(from)
+	if err != nil {
+		return err
+	}
+	return l.checkpoint.save(ctx, p)
+}
+
 // progress is what a checkpoint holds after sample from.
-func (l *listener) progress(from int64) progress {
+func (l *listener) progress(from int64) (progress, error) {
 	p := progress{Digest: l.digest, Engine: l.session.engine, Model: l.session.model, From: from, Language: l.language,
 		Suppressed: l.suppressed, Marks: l.marks, Sounding: l.sounding, Mono: l.mono}
 	for _, s := range l.segments {
 		p.Segments = append(p.Segments, heardOn{s.Segment, s.channel})
 	}
+	var err error
 	if l.voices != nil {
-		p.Voices = l.voices.Save()
+		p.Voices, err = l.voices.Save()
 	}
-	return p
+	return p, err
 }
 
 func (l *listener) restore(p *progress) (err error) {

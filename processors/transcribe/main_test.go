@@ -229,3 +229,30 @@ func scale(samples []int16, by float64) []int16 {
 	}
 	return out
 }
+
+// says is a text in a voice of espeak-ng.
+func says(t testing.TB, voice, text string) []int16 {
+	t.Helper()
+	wav, err := exec.Command("espeak-ng", "-v", voice, "-s", "165", "--stdout", "--", text).Output()
+	if err != nil {
+		t.Fatalf("espeak-ng: %v", err)
+	}
+	decode := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", "pipe:0", "-ar", fmt.Sprint(rate), "-f", "s16le", "pipe:1")
+	decode.Stdin = bytes.NewReader(wav)
+	raw, err := decode.Output()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v", err)
+	}
+	samples := make([]int16, len(raw)/2)
+	for i := range samples {
+		samples[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
+	}
+	return samples
+}
+
+// speaks is ten seconds of one voice.
+func speaks(t testing.TB, voice string) []int16 {
+	t.Helper()
+	samples := says(t, voice, "The parcel that I ordered three weeks ago has still not arrived, and nobody can tell me where it is or when it will be here, although I have asked for it every single day since then, by telephone and by letter.")
+	return append(samples, silence(10, rate)...)[:10*rate]
+}
