@@ -4,22 +4,24 @@
 #   CUDA=1        for NVIDIA GPUs; needs the CUDA toolkit (nvcc)
 #   CUDA_ARCHS=   which GPU generations, in CMake's words: "90;120" (default: the GPU of this machine)
 #   CLI=1         also bin/whisper-cli, to compare with
+#   STOCK=1       only a whisper-cli, by whisper.cpp's own defaults, in .build/whisper-stock: what make bench-stt compares with
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 source_dir=$BUILD/npm/node_modules/nodejs-whisper/cpp/whisper.cpp
-work=$BUILD/whisper-cmake
-to=$BUILD/whisper
-log=$BUILD/log/whisper.log
-CUDA=${CUDA:-0} CLI=${CLI:-0} CUDA_ARCHS=${CUDA_ARCHS:-}
+CUDA=${CUDA:-0} CLI=${CLI:-0} STOCK=${STOCK:-0} CUDA_ARCHS=${CUDA_ARCHS:-}
+[ "$STOCK" = 1 ] && to=$BUILD/whisper-stock CLI=1 || to=$BUILD/whisper
+work=$to-cmake
+log=$BUILD/log/$(basename "$to").log
 
 # GGML_OPENMP off: ggml's own threads, so that nothing but libc, libm and libstdc++ is needed at run time.
 # GGML_LLAMAFILE on: its matrix kernels take a base encode from 2.4 s to 1.4 s on two AVX2 cores.
+kernels=(-DGGML_OPENMP=OFF -DGGML_LLAMAFILE=ON)
+[ "$STOCK" != 1 ] || kernels=()
 options=(
   -DCMAKE_BUILD_TYPE=Release
   -DCMAKE_INSTALL_LIBDIR=lib
   -DBUILD_SHARED_LIBS=OFF
-  -DGGML_OPENMP=OFF
-  -DGGML_LLAMAFILE=ON
+  "${kernels[@]}"
   -DGGML_CCACHE=OFF
   -DWHISPER_BUILD_TESTS=OFF
   -DWHISPER_BUILD_SERVER=OFF

@@ -83,31 +83,11 @@ func (m *mind) follow(from []int, to ...int) {
 // to (1, 1, ...), which layer normalisation takes out; what is left over is
 // the audio's.
 func (m *mind) orient() {
-	basis := [][]float64{make([]float64, width)}
-	for i := range basis[0] {
-		basis[0][i] = 1 / math.Sqrt(width)
-	}
-	for len(basis) < width {
-		v := make([]float64, width)
-		for i := range v {
-			v[i] = m.random.NormFloat64()
-		}
-		for _, b := range basis {
-			along := dot(v, b)
-			for i := range v {
-				v[i] -= along * b[i]
-			}
-		}
-		length := math.Sqrt(dot(v, v))
-		for i := range v {
-			v[i] /= length
-		}
-		basis = append(basis, v)
-	}
+	basis := directions(m.random, width, width-1)
 	for i, token := range m.known {
-		m.axis[token] = basis[1+i]
+		m.axis[token] = basis[i]
 	}
-	m.audio = basis[1+len(m.known):]
+	m.audio = basis[len(m.known):]
 }
 
 func dot(a, b []float64) (sum float64) {

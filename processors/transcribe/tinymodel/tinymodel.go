@@ -55,7 +55,7 @@ func Write(w io.Writer, seed uint64, multilingual bool) error {
 	}
 	out.ints(0x67676d6c, vocab, audioContext, width, 1, 1, textContext, width, 1, 1, melBands, 1 /* half-precision weights */)
 	out.ints(melBands, fftBins)
-	out.floats(melFilters())
+	out.floats(melFilters(melBands))
 	out.vocabulary()
 	m := newMind(seed, multilingual)
 	m.encoder(out)
@@ -137,12 +137,12 @@ func float16(v float32) uint16 {
 
 // melFilters are triangles evenly spaced on the mel scale from 0 to 8 kHz,
 // each of area one.
-func melFilters() []float32 {
+func melFilters(bands int) []float32 {
 	mel := func(hz float64) float64 { return 2595 * math.Log10(1+hz/700) }
 	hz := func(mel float64) float64 { return 700 * (math.Pow(10, mel/2595) - 1) }
-	filters := make([]float32, melBands*fftBins)
-	for band := range melBands {
-		edge := func(i int) float64 { return hz(mel(8000) * float64(band+i) / (melBands + 1)) }
+	filters := make([]float32, bands*fftBins)
+	for band := range bands {
+		edge := func(i int) float64 { return hz(mel(8000) * float64(band+i) / float64(bands+1)) }
 		low, mid, high := edge(0), edge(1), edge(2)
 		for bin := range fftBins {
 			at := float64(bin) * 40

@@ -55,8 +55,7 @@ type Engine struct {
 	starting chan struct{} // a lock of what follows that can be waited for with a context
 	process  *process      // nil when there is none yet
 	weights  *weights      // once found
-	about    About
-	failures int // in a row
+	failures int           // in a row
 	rested   time.Time
 }
 
@@ -68,6 +67,7 @@ type About struct {
 	// "en" alone when it is not Multilingual.
 	Languages    []string
 	Multilingual bool
+	PID          int // process
 }
 
 // New returns an engine that loads cfg.Model, or else the one Whisper model in
@@ -119,9 +119,11 @@ func (e *Engine) Use(ctx context.Context, work func(*Session) error) error {
 	case slot := <-e.idle:
 		s := &Session{engine: e, slot: slot, patience: e.cfg.patience()}
 		defer s.release()
-		if _, err := e.ready(ctx); err != nil {
+		p, err := e.ready(ctx)
+		if err != nil {
 			return err
 		}
+		s.about = p.about
 		return work(s)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -173,7 +175,7 @@ func (e *Engine) ready(ctx context.Context) (*process, error) {
 		return nil, errClosed
 	}
 	q := question{Model: e.weights.path, Activity: e.weights.activity, GPU: e.cfg.GPU, Flash: e.cfg.Flash}
-	p, a, err := start(ctx, q, e.log)
+	p, err := start(ctx, q, e.log)
 	switch {
 	case errors.Is(err, errUnusable):
 		return nil, schemas.Because(schemas.CodeNoModel, err, "whisper.cpp refuses %s; %s%s", e.weights.name, howToGet, e.models)
@@ -183,9 +185,9 @@ func (e *Engine) ready(ctx context.Context) (*process, error) {
 	case err != nil:
 		return nil, err
 	}
+	p.about.Model = e.weights.name
 	e.process = p
-	e.about = About{Engine: a.Engine, Model: e.weights.name, Languages: a.Languages, Multilingual: len(a.Languages) > 1}
-	e.log.Info("recogniser ready", "pid", p.cmd.Process.Pid, "engine", a.Engine, "model", e.weights.name, "slots", e.Slots(), "multilingual", e.about.Multilingual)
+	e.log.Info("recogniser ready", "pid", p.about.PID, "engine", p.about.Engine, "model", p.about.Model, "slots", e.Slots(), "multilingual", p.about.Multilingual)
 	return p, nil
 }
 

@@ -308,7 +308,7 @@ func TestCancelledWorkEndsAtOnce(t *testing.T) {
 // When the program is killed, nothing closes its engine but the kernel, which
 // closes the stdin of it. It ends even in the middle of its work.
 func TestProcessEndsWithTheProgram(t *testing.T) {
-	p, _, err := start(t.Context(), question{}, quietLog)
+	p, err := start(t.Context(), question{}, quietLog)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,9 +33,10 @@ var (
 // process is the engine's process, seen from the program. Any number of
 // goroutines ask it, each for a slot of its own.
 type process struct {
-	cmd  *exec.Cmd
-	said *stderr.Tail
-	out  io.Reader
+	about About
+	cmd   *exec.Cmd
+	said  *stderr.Tail
+	out   io.Reader
 
 	writing sync.Mutex // of in
 	in      io.WriteCloser
@@ -63,7 +64,7 @@ type call struct {
 
 // start runs this very program again as the engine and has it load a model.
 // Errors wrap errUnusable when a second try would end alike.
-func start(ctx context.Context, open question, log *slog.Logger) (*process, answer, error) {
+func start(ctx context.Context, open question, log *slog.Logger) (*process, error) {
 	// /proc/self/exe is this program even after its file was replaced by a newer
 	// version, which may speak another protocol.
 	cmd := exec.Command("/proc/self/exe", Command)
@@ -75,13 +76,13 @@ func start(ctx context.Context, open question, log *slog.Logger) (*process, answ
 	cmd.WaitDelay = time.Second
 	var err error
 	if p.in, err = cmd.StdinPipe(); err != nil {
-		return nil, answer{}, fmt.Errorf("recogniser: %w", err)
+		return nil, fmt.Errorf("recogniser: %w", err)
 	}
 	if p.out, err = cmd.StdoutPipe(); err != nil {
-		return nil, answer{}, fmt.Errorf("recogniser: %w", err)
+		return nil, fmt.Errorf("recogniser: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, answer{}, fmt.Errorf("start the recogniser: %w", err)
+		return nil, fmt.Errorf("start the recogniser: %w", err)
 	}
 	go p.read()
 	open.Ask = askOpen
@@ -94,9 +95,11 @@ func start(ctx context.Context, open question, log *slog.Logger) (*process, answ
 	}
 	if err != nil {
 		p.end()
-		return nil, answer{}, err
+		return nil, err
 	}
-	return p, c.answer, nil
+	a := c.answer
+	p.about = About{Engine: a.Engine, Languages: a.Languages, Multilingual: len(a.Languages) > 1, PID: cmd.Process.Pid}
+	return p, nil
 }
 
 // ask puts a question. The process is killed when it gives no sign of life for

@@ -20,6 +20,7 @@ import (
 // Errors are ours and worth another try, except *schemas.Error.
 type Session struct {
 	engine   *Engine
+	about    About
 	slot     int
 	patience time.Duration
 	late     bool // its last question is still worked on
@@ -30,16 +31,15 @@ type Session struct {
 const longestPrompt = 2 << 10
 
 // About says what hears.
-func (s *Session) About() About { return s.engine.about }
+func (s *Session) About() About { return s.about }
 
 // Knows says whether speech of language can be heard: nil, or a *schemas.Error.
 // "" is known always.
 func (s *Session) Knows(language string) error {
-	about := s.engine.about
-	if language == "" || slices.Contains(about.Languages, language) {
+	if language == "" || slices.Contains(s.about.Languages, language) {
 		return nil
 	}
-	if !about.Multilingual {
+	if !s.about.Multilingual {
 		return schemas.Fail(schemas.CodeNoModel, "the model knows English only and the recording is in %q; install a multilingual model (one without .en in its name)", language)
 	}
 	return schemas.Fail(schemas.CodeInvalid, "language %q is not one that can be heard; give its ISO 639-1 code, or none to have it detected", language)
@@ -61,7 +61,7 @@ func (s *Session) Hear(ctx context.Context, a speech.Ask) (speech.Heard, error) 
 // Language tells by the first 30 s of samples which language is spoken, and how
 // likely it is that one, 0 to 1. A model that knows English only says so.
 func (s *Session) Language(ctx context.Context, samples []int16) (string, float64, error) {
-	if !s.engine.about.Multilingual {
+	if !s.about.Multilingual {
 		return "en", 1, nil
 	}
 	a, err := s.ask(ctx, question{Ask: askLanguage}, samples[:min(len(samples), int(window.Seconds())*speech.Rate)])

@@ -17,6 +17,7 @@ type cli struct {
 	Out          string `arg:"" help:"File to write." placeholder:"OUT.bin"`
 	Seed         uint64 `help:"Which choice of words." default:"1"`
 	Multilingual bool   `help:"Pick between English and Russian instead of knowing English only."`
+	Size         string `help:"Write one that takes the time of a real model instead, and says always the same: base or turbo." enum:",base,turbo" default:""`
 }
 
 func main() {
@@ -33,5 +34,13 @@ func (c *cli) write() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(tinymodel.Write(f, c.Seed, c.Multilingual), f.Close())
+	switch c.Size {
+	case "base":
+		err = tinymodel.WriteSized(f, tinymodel.Base)
+	case "turbo":
+		err = tinymodel.WriteSized(f, tinymodel.Turbo)
+	default:
+		err = tinymodel.Write(f, c.Seed, c.Multilingual)
+	}
+	return errors.Join(err, f.Close())
 }
