@@ -69,6 +69,12 @@ bench: setup build ## throughput, latency and memory as JSON lines
 wer: setup build ## word error rate of the model on held-out sentences and voices, over the telephone band
 	go run ./deploy/wer
 
+.PHONY: bench-stt
+bench-stt: setup ## speed of speech recognition beside whisper-cli, as JSON lines and a table (MODEL=file, ARGS="-runs 3 -only call", ARGS=-gpu)
+	@CLI=1 $(SETUP)/whisper.sh
+	@STOCK=1 CUDA=0 $(SETUP)/whisper.sh
+	go run -tags whisper ./deploy/benchstt $(if $(MODEL),-model $(MODEL)) $(ARGS)
+
 .PHONY: lint fmt
 lint: whisper ## gofmt, go vet with and without native parts, golangci-lint (import rules in .golangci.yml)
 	@$(SETUP)/golangci-lint.sh
