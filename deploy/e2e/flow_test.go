@@ -9,6 +9,8 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,13 +32,38 @@ type task struct {
 func newTask(n int, calls bool) task {
 	t := task{key: fmt.Sprintf("key-%d", n)}
 	if calls && n%20 == 19 {
-		t.name, t.audio = fmt.Sprintf("call-%d.wav", n), tone(2500*time.Millisecond, 200+float64(n))
+		t.name, t.audio = fmt.Sprintf("call-%d.wav", n), remark(n)
 		return t
 	}
 	t.chat = map[string]any{"operator_name": "Olga", "call_date": "2025-10-20", "text": fmt.Sprintf(
 		"Client: Hello, my order %d has not arrived and I am not happy.\nOperator: Good morning, I am sorry for the delay of order %d. I will check it for you.\n"+
 			"Client: Thank you.\nOperator: It will be with you today before six. Thank you for waiting.\nClient: Great, thank you very much!", n, n)}
 	return t
+}
+
+// dialogue is a sample call, one channel of 8 kHz.
+var dialogue = sync.OnceValue(func() []int16 {
+	raw, err := exec.Command("ffmpeg", "-nostdin", "-v", "error", "-i", filepath.Join(root, "deploy", "samples", "calls", "04-refund-angry.ogg"), "-ar", "8000", "-f", "s16le", "pipe:1").Output()
+	if err != nil {
+		panic(fmt.Errorf("ffmpeg: %w", err))
+	}
+	samples := make([]int16, len(raw)/2)
+	for i := range samples {
+		samples[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
+	}
+	return samples
+})
+
+// remark is a recording of two and a half seconds of talk, unlike that of any
+// other n below a thousand.
+func remark(n int) []byte {
+	const rate = 8000
+	from := rate + n%50*rate/2
+	samples := slices.Clone(dialogue()[from : from+5*rate/2])
+	for i := range samples {
+		samples[i] = int16(int(samples[i]) * (2000 - n) / 2000)
+	}
+	return wav(1, rate, samples)
 }
 
 // tone is a recording: one channel of a sine wave, 8 kHz, 16 bit.

@@ -73,7 +73,7 @@ func sample(t testing.TB, name string) []byte {
 func (s *stack) done(code string) client.Task {
 	s.Helper()
 	var task client.Task
-	s.eventually(3*time.Minute, "task "+code+" completed", func() string {
+	s.eventually(5*time.Minute, "task "+code+" completed", func() string {
 		var err error
 		if task, err = s.Task(s.Context(), code); err != nil {
 			return err.Error()

@@ -42,7 +42,7 @@ func TestKilledInALongRecordingGoesOn(t *testing.T) {
 		}
 		return len(files)
 	}
-	s.eventually(3*time.Minute, "a part of the recording was heard", func() string {
+	s.eventually(5*time.Minute, "a part of the recording was heard", func() string {
 		if written() == 0 {
 			return "there is no " + checkpoints
 		}

@@ -69,9 +69,8 @@ func prompt(vocabulary []string) string {
 	return text
 }
 
-// hear takes the recording window by window.
-func (l *listener) hear(ctx context.Context, r *recording, window int) error {
-	most := min(window, 2*longestWindow/r.channels)
+// hear takes the recording window by window, of most samples of each channel.
+func (l *listener) hear(ctx context.Context, r *recording, most int) error {
 	for {
 		w, err := r.next(most)
 		if errors.Is(err, io.EOF) {

@@ -100,6 +100,17 @@ func (t *Transcriber) Close() { t.engine.close() }
 // it are 46 MB. More channels share that memory.
 const longestWindow = 12 * 60 * speech.Rate
 
+// stretch is how much of each channel is heard at a time, in samples. A
+// recording that does not fit in one window is taken in thirds of it: that
+// keeps memory low and checkpoints near.
+func (t *Transcriber) stretch(seconds float64, channels int) int {
+	most := min(t.window, 2*longestWindow/channels)
+	if seconds*speech.Rate > float64(most) {
+		return most / 3
+	}
+	return most
+}
+
 // Options of one recording beyond what was submitted.
 type Options struct {
 	Vocabulary []string    // words that are likely to be said: names, products
@@ -126,7 +137,7 @@ func (t *Transcriber) Transcribe(ctx context.Context, submitted schemas.TaskSubm
 		if err != nil {
 			return err
 		}
-		if err := l.hear(ctx, r, t.window); err != nil {
+		if err := l.hear(ctx, r, t.stretch(submitted.Task.Seconds, r.channels)); err != nil {
 			return err
 		}
 		out = l.transcript(submitted, r, t.measure)
