@@ -230,12 +230,20 @@ func (d *Door) keep(ctx context.Context, s *Submission) error {
 		return fmt.Errorf("open the received file: %w", err)
 	}
 	defer f.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	w, err := d.blobs.NewWriter(ctx, s.Task.Blob, &blob.WriterOptions{ContentType: s.Task.ContentType})
 	if err != nil {
 		return schemas.Because(schemas.CodeUnavailable, err, "the audio store does not answer")
 	}
-	_, err = io.Copy(w, f)
-	if err = errors.Join(err, w.Close()); err != nil {
+	if _, err = io.Copy(w, f); err != nil {
+		cancel() // else Close makes a blob of what there is
+	}
+	err = errors.Join(err, w.Close())
+	switch {
+	case noRoom(err):
+		return schemas.Because(schemas.CodeDiskFull, err, "")
+	case err != nil:
 		return schemas.Because(schemas.CodeUnavailable, err, "the audio could not be stored")
 	}
 	return nil

@@ -106,8 +106,10 @@ func copyBounded(ctx context.Context, f io.Writer, sum io.Writer, r io.Reader, m
 	}
 }
 
+func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 func writeError(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if noRoom(err) {
 		return schemas.Because(schemas.CodeDiskFull, err, "")
 	}
 	return fmt.Errorf("keep an upload: %w", err)
