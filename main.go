@@ -33,6 +33,7 @@ import (
 	"earshot/processors/measure"
 	"earshot/processors/transcribe"
 	"earshot/processors/transcribe/hub"
+	"earshot/processors/transcribe/model"
 	"earshot/processors/transcribe/whisper"
 	"earshot/query/api"
 	"earshot/query/read"
@@ -374,6 +375,6 @@ func (m *models) ProvideHub() (*hub.Hub, error) {
 type whisperChild struct{}
 
 func (whisperChild) Run() error {
-	os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, nil))
+	os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, model.Weights))
 	return nil
 }

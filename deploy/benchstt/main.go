@@ -20,6 +20,7 @@ import (
 	"runtime"
 	"strings"
 
+	"earshot/processors/transcribe/model"
 	"earshot/processors/transcribe/tinymodel"
 	"earshot/processors/transcribe/whisper"
 )
@@ -36,7 +37,7 @@ type options struct {
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == whisper.Command {
-		os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, nil)) // the engine is this very program
+		os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, model.Weights)) // the engine is this very program
 	}
 	var o options
 	flag.StringVar(&o.folder, "data", ".build/bench-stt", "folder of recordings and models made here")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -33,6 +34,7 @@ type sample struct {
 	OperatorName string `json:"operator_name"`
 	ClientID     string `json:"client_id"`
 	CallDateTime string `json:"call_datetime"`
+	Language     string `json:"language"`
 	code         string
 }
 
@@ -52,7 +54,7 @@ func main() {
 func run(ctx context.Context, folder, data, binary string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	samples, err := manifest(folder)
+	samples, left, err := manifest(folder)
 	if err != nil {
 		return err
 	}
@@ -84,6 +86,10 @@ func run(ctx context.Context, folder, data, binary string) (err error) {
 	if err != nil {
 		return err
 	}
+	transcripts(samples, tasks)
+	if left > 0 {
+		fmt.Printf("\n%d recordings in other languages were left out: the model that ships knows English only.\nFor them: bin/earshot model get base, then make demo with EARSHOT_WHISPER_MODEL set to its file.\n", left)
+	}
 	next(data, binary)
 	if failed > 0 {
 		return fmt.Errorf("%d tasks failed; the log is %s", failed, log.Name())
@@ -91,12 +97,21 @@ func run(ctx context.Context, folder, data, binary string) (err error) {
 	return nil
 }
 
-func manifest(folder string) (samples []sample, err error) {
+// manifest reads what is to be sent. Recordings that the model that ships
+// cannot hear are left out, unless another one was chosen.
+func manifest(folder string) (samples []sample, left int, err error) {
 	raw, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return samples, json.Unmarshal(raw, &samples)
+	if err := json.Unmarshal(raw, &samples); err != nil {
+		return nil, 0, err
+	}
+	all := len(samples)
+	if os.Getenv("EARSHOT_WHISPER_MODEL") == "" && os.Getenv("EARSHOT_STT_URL") == "" {
+		samples = slices.DeleteFunc(samples, func(s sample) bool { return s.Type == "call" && s.Language != "en" })
+	}
+	return samples, all - len(samples), nil
 }
 
 func process(ctx context.Context, c *client.Client, folder string, samples []sample) ([]client.Task, error) {
@@ -156,14 +171,9 @@ type analysis struct {
 	} `json:"analysis"`
 }
 
-// noModel begins the message of a call that no installed model could hear:
-// expected on a machine that has none, and the table says so.
-const noModel = "No speech model is installed"
-
 func table(ctx context.Context, c *client.Client, samples []sample, tasks []client.Task) (failed int, err error) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "\nTASK\tTYPE\tLENGTH\tSTATUS\tSENTIMENT\tCSAT\tSUMMARY")
-	unheard := ""
 	for i, t := range tasks {
 		length := "-"
 		if t.Minutes > 0 {
@@ -180,25 +190,28 @@ func table(ctx context.Context, c *client.Client, samples []sample, tasks []clie
 			if a.CSAT != nil {
 				row[5] = fmt.Sprint(*a.CSAT)
 			}
-		} else if t.Error != nil {
-			row[6] = clip(*t.Error, 96)
-			if strings.HasPrefix(*t.Error, noModel) {
-				unheard = *t.Error
-			} else {
-				failed++
-			}
 		} else {
 			failed++
+			if t.Error != nil {
+				row[6] = clip(*t.Error, 96)
+			}
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	if err := w.Flush(); err != nil {
-		return failed, err
+	return failed, w.Flush()
+}
+
+// transcripts prints what was heard in each call.
+func transcripts(samples []sample, tasks []client.Task) {
+	for i, t := range tasks {
+		if samples[i].Type != "call" || t.Result == nil || t.Result.Text == nil {
+			continue
+		}
+		fmt.Printf("\nWhat was said in %s\n", filepath.Base(samples[i].File))
+		for line := range strings.Lines(*t.Result.Text) {
+			fmt.Println("  " + strings.TrimSpace(line))
+		}
 	}
-	if unheard != "" {
-		fmt.Printf("\nThe recordings were stored but not heard. %s\n", unheard)
-	}
-	return failed, nil
 }
 
 func clip(s string, runes int) string {

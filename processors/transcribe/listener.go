@@ -205,9 +205,25 @@ func (l *listener) order(spans [][]acoustic.Span) (channels []int) {
 	return channels
 }
 
+// channel hears what is said on a channel: all of it at once, or a sentence at
+// a time.
 func (l *listener) channel(ctx context.Context, from int64, channel int, samples []int16, spans []acoustic.Span) error {
-	packed, clock := pack(from, samples, spans)
-	heard, err := l.session.hear(ctx, speech.Ask{Samples: packed, Language: l.language, Prompt: l.prompt})
+	if !l.session.brief {
+		packed, clock := pack(from, samples, spans)
+		return l.ask(ctx, packed, clock, from, channel, spans)
+	}
+	for _, p := range acoustic.Phrases(samples, spans) {
+		whole := clock{offset: from + int64(p.From), pieces: []piece{{0, 0, p.To - p.From}}}
+		if err := l.ask(ctx, samples[p.From:p.To], whole, from, channel, spans); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask hears samples and takes what was said on the recording's clock.
+func (l *listener) ask(ctx context.Context, samples []int16, c clock, from int64, channel int, spans []acoustic.Span) error {
+	heard, err := l.session.hear(ctx, speech.Ask{Samples: samples, Language: l.language, Prompt: l.prompt})
 	if err != nil {
 		return err
 	}
@@ -215,7 +231,7 @@ func (l *listener) channel(ctx context.Context, from int64, channel int, samples
 		l.language = heard.Language
 	}
 	for _, h := range heard.Segments {
-		for _, s := range clock.original(h) {
+		for _, s := range c.original(h) {
 			l.take(segment{Segment: s, channel: channel, voice: channel, sure: 1}, from, spans)
 		}
 	}

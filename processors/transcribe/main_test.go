@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"earshot/processors/transcribe/model"
 	"earshot/processors/transcribe/tinymodel"
 	"earshot/processors/transcribe/whisper"
 	"earshot/schemas"
@@ -27,7 +28,7 @@ import (
 // The test binary is its own recogniser, as the program is.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == whisper.Command {
-		os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, nil))
+		os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, model.Weights))
 	}
 	goleak.VerifyTestMain(m)
 }

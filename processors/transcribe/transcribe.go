@@ -13,6 +13,7 @@ import (
 	"log/slog"
 
 	"earshot/processors/measure"
+	"earshot/processors/transcribe/model"
 	"earshot/processors/transcribe/remote"
 	"earshot/processors/transcribe/speech"
 	"earshot/processors/transcribe/whisper"
@@ -44,6 +45,7 @@ type session struct {
 	// activity is the probability of speech for each acoustic.Frame samples; nil
 	// where the engine cannot tell.
 	activity func(context.Context, []int16) ([]float32, error)
+	brief    bool // hears one sentence at a time, as the model that ships does
 }
 
 // New returns a Transcriber that looks for a model in the folder models when
@@ -65,14 +67,14 @@ func New(cfg Config, clock measure.Config, models string, log *slog.Logger) (t *
 
 // near is whisper.cpp on this machine.
 func near(cfg whisper.Config, models string, log *slog.Logger) (engine, error) {
-	e, err := whisper.New(cfg, models, nil, log)
+	e, err := whisper.New(cfg, models, model.Weights, log)
 	if err != nil {
 		return engine{}, err
 	}
 	return engine{e.Slots(), func(ctx context.Context, work func(session) error) error {
 		return e.Use(ctx, func(s *whisper.Session) error {
 			about := s.About()
-			return work(session{about.Engine, about.Model, s.Knows, s.Hear, s.Activity})
+			return work(session{about.Engine, about.Model, s.Knows, s.Hear, s.Activity, about.Ships})
 		})
 	}, e.Close}, nil
 }
@@ -86,7 +88,7 @@ func far(cfg remote.Config, log *slog.Logger) (engine, error) {
 	name, weights, _, _ := e.About()
 	anything := func(string) error { return nil } // the server says what it does not know
 	return engine{e.Slots(), func(ctx context.Context, work func(session) error) error {
-		return e.Use(ctx, func(s *remote.Session) error { return work(session{name, weights, anything, s.Hear, nil}) })
+		return e.Use(ctx, func(s *remote.Session) error { return work(session{name, weights, anything, s.Hear, nil, false}) })
 	}, e.Close}, nil
 }
 

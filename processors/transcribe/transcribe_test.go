@@ -4,6 +4,7 @@ package transcribe
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -191,6 +192,8 @@ func TestLanguage(t *testing.T) {
 func TestTaskEndsInError(t *testing.T) {
 	good, whole := wavFile(t, 8000, tone(300, 20, 8000)), newTranscriber(t, testConfig(), tiny())
 	sixty := schemas.Task{Seconds: 60, ContentType: "audio/wav"}
+	noModel := testConfig()
+	noModel.Whisper.Model = filepath.Join(t.TempDir(), "none.bin")
 	mp3 := schemas.Task{Seconds: 60, ContentType: "audio/mpeg"}
 	tests := []struct {
 		name string
@@ -199,7 +202,7 @@ func TestTaskEndsInError(t *testing.T) {
 		path string
 		want schemas.Code // 0 = no error
 	}{
-		{"no model", newTranscriber(t, testConfig(), nil), schemas.Task{}, good, schemas.CodeNoModel},
+		{"no such model", newTranscriber(t, noModel, nil), schemas.Task{}, good, schemas.CodeNoModel},
 		{"half a model", newTranscriber(t, testConfig(), tiny()[:1<<20]), schemas.Task{}, good, schemas.CodeNoModel},
 		{"a third of what the header says", whole, sixty, good, schemas.CodeUndecodable},
 		{"a length that was only guessed", whole, mp3, good, 0},

@@ -61,7 +61,7 @@ func (h *Hub) List(ctx context.Context) error {
 		h.row(file, info.Size(), files[file], false, h.used(file, files[file])+", not of the hub")
 	}
 	if none {
-		fmt.Fprintf(h.out, "None is installed in %s. A good start: earshot model get base\n", h.folder)
+		fmt.Fprintf(h.out, "None is installed in %s; the small one that ships is used. A good start: earshot model get base\n", h.folder)
 	}
 	for _, kind := range []Kind{Whisper, Silero} {
 		if _, err := Current(h.folder, kind); err != nil {

@@ -1,4 +1,4 @@
-"""The network, as whisper.cpp computes it, with a small phoneme head that only training uses."""
+"""The network, as whisper.cpp computes it, with small heads for phonemes and words that only training uses."""
 import math
 
 import torch
@@ -8,6 +8,7 @@ from torch import nn
 VOCABULARY = 51864
 EOT, SOT, PREV, NOSPEECH, BEGIN = 50256, 50257, 50360, 50361, 50363  # BEGIN is the timestamp 0.00 s
 STAMPS = VOCABULARY - BEGIN  # 0.00 s to 30.00 s by 20 ms
+NEARBY = (-3, 0, 3), (-6, 6), (-12, 12), (-5, 5)  # frames, of the heads of each layer of the encoder; further heads are free
 AUDIO_CTX, TEXT_CTX, MELS, HEAD = 1500, 448, 80, 64
 
 
@@ -63,6 +64,33 @@ class Encoder(nn.Module):
         self.conv1, self.conv2 = nn.Conv1d(MELS, width, 3, padding=1), nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.register_buffer('positional_embedding', sinusoids(AUDIO_CTX, width))
         self.blocks, self.ln_post = nn.ModuleList(Block(width, False) for _ in range(layers)), nn.LayerNorm(width)
+        self.listen_nearby()
+
+    @torch.no_grad()
+    def listen_nearby(self):
+        """Begins with heads that listen some frames before or after their own, as a convolution does: to find that out
+        by itself takes the encoder longer than all the rest. With q(t) = the sines of t + d and k(s) = those of s,
+        q·k is the sum of cos(w(t + d - s)) and has its peak at s = t + d. The channels of the quicker sines are kept
+        free of sound at first."""
+        half, pairs = len(self.positional_embedding[0]) // 2, HEAD // 2
+        free = torch.cat([torch.arange(pairs), half + torch.arange(pairs)])
+        self.conv2.weight[free], self.conv2.bias[free] = 0, 0
+        rates = torch.exp(-math.log(10000) / (half - 1) * torch.arange(pairs))
+        for block, distances, slowest in zip(self.blocks, NEARBY, (0, 5, 8, 5)):
+            for layer in (block.attn.out, block.mlp[2]):
+                layer.weight[free], layer.bias[free] = 0, 0
+            for head, distance in enumerate(distances):
+                rows = slice(head * HEAD, (head + 1) * HEAD)
+                gain = torch.zeros(pairs)
+                gain[slowest:] = math.sqrt(8 * math.sqrt(HEAD) / (pairs - slowest))
+                turn = rates * distance
+                sine, cosine = torch.arange(pairs), half + torch.arange(pairs)
+                query, key = (torch.randn(HEAD, 2 * half) * 0.02 for _ in range(2))
+                here = torch.arange(pairs)
+                query[here, sine], query[here, cosine] = gain * turn.cos(), gain * turn.sin()
+                query[pairs + here, cosine], query[pairs + here, sine] = gain * turn.cos(), -gain * turn.sin()
+                key[here, sine] = key[pairs + here, cosine] = gain
+                block.attn.query.weight[rows], block.attn.query.bias[rows], block.attn.key.weight[rows] = query, 0, key
 
     def forward(self, mel, offset=0):
         """mel: batch x 80 x 2T. The T frames are taken as those from `offset` of the 30 s window."""
@@ -97,11 +125,11 @@ class Decoder(nn.Module):
     def embeddings(self):
         return torch.cat([self.tokens, self.clock @ self.stamps * 0.03 + self.stamp])
 
-    def forward(self, rows, source, listens=None):
+    def forward(self, rows, source, listens=None, first=0):
         """rows: batch x n row numbers (self.row of the tokens). Gives log probabilities over the rows; a list `listens`
-        gets Attention.attention of each layer."""
+        gets Attention.attention of each layer; `first` is the place of the first token."""
         table = self.embeddings()
-        x = F.embedding(rows, table) + self.positional_embedding[:rows.shape[1]]
+        x = F.embedding(rows, table) + self.positional_embedding[first:first + rows.shape[1]]
         for block in self.blocks:
             x = block(x, source, listens)
         logits = self.ln(x) @ table.T
@@ -115,3 +143,9 @@ class Model(nn.Module):
         self.encoder = Encoder(width, encoder_layers)
         self.decoder = Decoder(width, decoder_layers, used)
         self.phonemes = nn.Linear(width, phonemes)
+        self.words = nn.Linear(width, width)
+        nn.init.eye_(self.words.weight)
+
+    def word(self, encoded):
+        """The logits of the text tokens at frames of the encoder (n x width): the word that is being spoken."""
+        return self.words(encoded) @ self.decoder.tokens.T

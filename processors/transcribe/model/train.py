@@ -2,14 +2,16 @@
 
     python train.py --data DIR --out DIR [--minutes 90] [--device cpu] [--width 192 --layers 4]
 
-Besides the decoder's next token two losses bring listening about within minutes: which phoneme is spoken at each frame
-of the encoder, and where one head of the decoder listens for each word; espeak-ng tells the times of both. The course is measured in time, not steps: single sentences, then windows of several, at last the 30 s windows of
-whisper.cpp. DIR/last.pt is written every few minutes; the same command goes on from it. export.py makes the ggml file.
+Besides the decoder's next token three losses bring listening about within minutes: which phoneme and which word is
+spoken at each frame of the encoder, and where one head of the decoder listens; espeak-ng tells the times. The course is
+measured in time, not steps: single sentences, then also windows of several and the 30 s windows of whisper.cpp.
+DIR/last.pt is written every few minutes; the same command goes on from it. export.py makes the ggml file.
 """
 import argparse
 import copy
 import json
 import random
+import signal
 import struct
 import time
 from pathlib import Path
@@ -18,8 +20,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from muon import Muon
 from net import BEGIN, EOT, NOSPEECH, PREV, SOT, STAMPS, Model
-from speech import RATE, Grammar, plain
+from speech import RATE, Grammar, plain, pluralise
 
 FRAME = 320  # samples of one encoder frame and of one timestamp: 20 ms
 
@@ -64,9 +67,11 @@ class Corpus:
 
     def __init__(self, folder, tokens):
         self.folder, self.tokens, self.seen, self.said, self.seconds, self.phonemes = folder, tokens, set(), [], 0, {}
-        self.used = None  # text with other tokens than these is left out
+        self.row = {}  # of each token that has one; text with others, or with words that the grammar has no more, is left out
 
     def look(self):
+        known = {word.lower() for word in Grammar().vocabulary}
+        known |= {pluralise(word) for word in known}
         for path in sorted(self.folder.glob('*.npz')):
             if path.name in self.seen:
                 continue
@@ -77,10 +82,26 @@ class Corpus:
                     begins = np.array([0] + [ms * RATE // 1000 for _, ms in phonemes])
                     numbers = np.array([0] + [0 if p in ('', '_', '_:', ';') else self.phonemes.setdefault(p, len(self.phonemes) % 159 + 1) for p, _ in phonemes])
                     encoded = self.tokens.encode(text)
-                    if self.used.issuperset(encoded):
-                        self.said.append((sound[at:at + length], encoded, begins, numbers, self.tokens.spans(encoded, words, length)))
+                    if self.row.keys() >= set(encoded) and all(word in known or "'" in word for word in plain(text).split()):
+                        spans = self.tokens.spans(encoded, words, length)
+                        spoken = [(span[0], self.row[token]) for span, token in zip(spans, encoded) if self.tokens.text[token][0] == 32]
+                        whole = (sound[at:at + length], encoded, begins, numbers, spans, *np.array(spoken).T)
+                        self.said += [whole, *parts(whole)]
                     at += length
             self.seconds += len(sound) / RATE
+
+
+def parts(said):
+    """The pieces of a sentence between its pauses: the transcriber may cut there."""
+    sound, text, begins, numbers, spans, starts, rows = said
+    speaks = np.flatnonzero(numbers > 0)
+    cuts = [(begins[a + 1] + begins[b]) // 2 for a, b in zip(speaks, speaks[1:]) if begins[b] - begins[a + 1] > 0.15 * RATE] if len(speaks) else []
+    for a, b in zip([0, *cuts], [*cuts, len(sound)]) if cuts else ():
+        inside = [n for n, (begin, _) in enumerate(spans[:-1]) if a <= begin < b] + ([len(spans) - 1] if b == len(sound) else [])
+        words = (starts >= a) & (starts < b)
+        if inside and words.any():
+            yield (sound[a:b], [text[n] for n in inside], np.maximum(begins - a, 0) if a else begins, numbers,
+                   [(spans[n][0] - a, min(spans[n][1], b) - a) for n in inside], starts[words] - a, rows[words])
 
 
 class Window:
@@ -90,13 +111,14 @@ class Window:
         self.sound, self.offset, self.end = np.zeros(int(seconds * RATE), np.float32), offset, 0
         self.tokens, self.spans = [], []
         self.phonemes = np.zeros(len(self.sound) // FRAME, np.int64)  # of each frame; 0 is silence
+        self.words = np.full(len(self.phonemes), -1)  # rows of the tokens that words begin with; -1 is silence
 
     def stamp(self, sample):
         return min(BEGIN + STAMPS - 1, BEGIN + self.offset + round(sample / FRAME))
 
     def put(self, said, gap, gain):
         """Lays a sentence `gap` seconds after the last; False, and nothing done, if it does not fit."""
-        sound, text, begins, numbers, spans = said
+        sound, text, begins, numbers, spans, starts, rows = said
         at = self.end + int(gap * RATE)
         if at + len(sound) > len(self.sound):
             return False
@@ -105,7 +127,9 @@ class Window:
         self.tokens += [self.stamp(at), *text, self.stamp(self.end)]
         self.spans += [(at - 800, at + 2400), *((at + a, at + b) for a, b in spans), (self.end - 2400, self.end + 800)]
         frames = np.arange(-(-at // FRAME), min(self.end // FRAME, len(self.phonemes)))
-        self.phonemes[frames] = numbers[np.searchsorted(begins, frames * FRAME + FRAME // 2 - at, side='right') - 1]
+        place = frames * FRAME + FRAME // 2 - at
+        self.phonemes[frames] = numbers[np.searchsorted(begins, place, side='right') - 1]
+        self.words[frames] = np.where(self.phonemes[frames] > 0, rows[np.searchsorted(starts, place, side='right') - 1], -1)
         return True
 
     def cut(self, said, gap, gain):
@@ -135,25 +159,26 @@ def windows(corpus, rng, share, seconds):
                 break
         return window
 
-    if share > 0.86 or (share > 0.6 and rng.random() < 0.08):  # as whisper.cpp has it
+    if share > 0.65 and rng.random() < 0.08:  # as whisper.cpp has it
         count = max(2, round(seconds / 30))
-        made = [one(rng.choice((30, 30, rng.uniform(2, 30))), 0, rng.choice((0, 1, 2, 3, 4, 6, 99, 99))) for _ in range(count)]
+        made = [one(30, 0, rng.choice((0, 1, 1, 1, 2, 3, 99))) for _ in range(count)]
         for window in made:
             window.sound = np.pad(window.sound, (0, 30 * RATE - len(window.sound)))
             window.phonemes = np.pad(window.phonemes, (0, 1500 - len(window.phonemes)))
+            window.words = np.pad(window.words, (0, 1500 - len(window.words)), constant_values=-1)
         return made, 0
-    if share > 0.3 and rng.random() < min(0.75, (share - 0.3) * 2):
-        length = rng.choice((5, 7, 10, 14))
+    if share > 0.4 and rng.random() < min(0.35, (share - 0.35) * 2.5):
+        length = rng.choice((4, 5, 6, 7))
         offset = rng.choice((0, 0, rng.randrange(0, 1500 - 50 * length)))
         return [one(length, offset) for _ in range(max(2, round(seconds / length)))], offset
     pool = sorted(rng.choices(corpus.said, k=160), key=lambda said: len(said[0]))
     at = rng.randrange(len(pool) - 1)
-    length = len(pool[at][0]) / RATE + 0.8
+    length = len(pool[at][0]) / RATE + rng.uniform(0.1, 0.8)
     offset = rng.choice((0, 0, rng.randrange(0, 1500 - int(50 * length) - 8)))
     made = []
     for said in reversed(pool[max(0, at + 1 - round(seconds / length)):at + 1]):
         window = Window(length, offset)
-        window.put(said, rng.uniform(0, 0.8 if len(made) else 0.6), 10 ** rng.uniform(-1.3, 0.2))
+        window.put(said, rng.uniform(0, length - len(said[0]) / RATE) * min(1, 0.8 / (length - len(said[0]) / RATE)), 10 ** rng.uniform(-1.3, 0.2))
         made.append(window)
     return made, offset
 
@@ -203,14 +228,18 @@ class Ear(torch.nn.Module):
 
 
 def batch(made, rng, model, corpus, share):
-    """Tensors of the windows: sound, decoder input rows, target rows (-1: none), phonemes of the frames (-1: unknown),
+    """Tensors of the windows: sound, decoder input rows, target rows (-1: none), phonemes and words of the frames (-1: none),
     and for each target the first and the last frame where it is heard (-1: nowhere)."""
     inputs, targets, spans = [], [], []
     for window in made:
         tokens = window.tokens or [BEGIN]
         before = []
-        if share > 0.7 and rng.random() < 0.25:  # whisper.cpp gives the text so far, or a vocabulary, before the window
-            before = [PREV] + [t for _ in range(rng.choice((1, 1, 2, 3))) for t in rng.choice(corpus.said)[1]]
+        if share > 0.55 and rng.random() < 0.4:  # whisper.cpp gives the text so far, with its times, or a vocabulary before the window
+            before, at = [PREV], BEGIN + rng.randrange(600) if rng.random() < 0.7 else 0
+            for said in rng.choices(corpus.said, k=rng.choice((1, 2, 3, 4, 6))):
+                end = at + len(said[0]) // FRAME
+                before += [min(at, BEGIN + STAMPS - 1), *said[1], min(end, BEGIN + STAMPS - 1)] if at else said[1]
+                at = at and end + rng.randrange(5, 40)
         heard = [SOT if i == 0 else t for i, t in enumerate([SOT] + tokens)]
         if rng.random() < 0.3:  # timestamps as wrong as one's own may be
             heard = [min(BEGIN + 1500, max(BEGIN, t + rng.randrange(-8, 9))) if t >= BEGIN else t for t in heard]
@@ -231,7 +260,8 @@ def batch(made, rng, model, corpus, share):
     most = max(len(w.sound) for w in made) // FRAME * FRAME
     sound = torch.from_numpy(np.stack([np.pad(w.sound[:most], (0, max(0, most - len(w.sound)))) for w in made]))
     phonemes = np.stack([np.pad(w.phonemes[:most // FRAME], (0, max(0, most // FRAME - len(w.phonemes)))) for w in made])
-    return sound, row.cpu()[rows], wanted, torch.from_numpy(phonemes), spans
+    words = np.stack([np.pad(w.words[:most // FRAME], (0, max(0, most // FRAME - len(w.words))), constant_values=-1) for w in made])
+    return sound, row.cpu()[rows], wanted, torch.from_numpy(phonemes), torch.from_numpy(words), spans
 
 
 def guide_loss(listens, spans):
@@ -244,15 +274,17 @@ def guide_loss(listens, spans):
 
 
 def decoder_loss(says, wanted, first_stamp):
-    """Cross-entropy; a timestamp's target is spread over its neighbours."""
+    """Cross-entropy in two parts: of the token, where all timestamps are one, and of which timestamp it is. The latter's
+    target is spread over its neighbours."""
     there = wanted >= 0
     says, wanted = says[there], wanted[there]
     stamp = wanted >= first_stamp
-    text = -says[~stamp].gather(1, wanted[~stamp][:, None]).mean()
+    any_stamp = says[stamp][:, first_stamp:].logsumexp(-1)
+    text = -(says[~stamp].gather(1, wanted[~stamp][:, None]).sum() + any_stamp.sum()) / len(wanted)
     near = torch.arange(-4, 5, device=wanted.device)
     weight = torch.exp(-0.5 * (near / 1.5) ** 2)
     places = (wanted[stamp][:, None] + near).clamp(first_stamp, says.shape[1] - 1)
-    clock = -(says[stamp].gather(1, places) * weight / weight.sum()).sum(1).mean()
+    clock = any_stamp.mean() - (says[stamp].gather(1, places) * weight / weight.sum()).sum(1).mean()
     return text, clock
 
 
@@ -316,7 +348,7 @@ def main():
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--width', type=int, default=192)
     parser.add_argument('--layers', type=int, default=4)
-    parser.add_argument('--seconds', type=float, default=32, help='of sound in a batch at first, twice that in the end')
+    parser.add_argument('--seconds', type=float, default=48, help='of sound in a batch; more in the last stage')
     parser.add_argument('--rate', type=float, default=1.5e-3)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--check', type=Path, help='npz of held-out speech to measure on')
@@ -337,14 +369,17 @@ def main():
     kept = torch.load(last, map_location='cpu', weights_only=False) if last.exists() else None
     used = kept['used'] if kept else used_tokens(tokens, Grammar())
     model = Model(given.width, given.layers, 3, used, 160).to(device)  # two decoder layers would be distil-whisper to whisper.cpp, without timestamps
-    optimizer = torch.optim.AdamW(model.parameters(), given.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    inner = [p for name, p in model.named_parameters() if p.ndim > 1 and ('blocks' in name or 'conv' in name)]
+    outer = [p for p in model.parameters() if all(p is not q for q in inner)]
+    optimizers = Muon(inner, given.rate), torch.optim.AdamW(outer, given.rate, betas=(0.9, 0.98), weight_decay=0.01)
     ear, step, spent, heard, curve = Ear(tokens.filters).to(device), 0, 0.0, 0.0, []
     if kept:
         model.load_state_dict(kept['model'])
-        optimizer.load_state_dict(kept['optimizer'])
+        for optimizer, state in zip(optimizers, kept['optimizers']):
+            optimizer.load_state_dict(state)
         step, spent, heard, curve, corpus.phonemes = (kept[k] for k in ('step', 'spent', 'heard', 'curve', 'phonemes'))
         rng.seed(given.seed + step)
-    corpus.used = set(used)
+    corpus.row = {token: row for row, token in enumerate(used)}
     corpus.look()
     mean = copy.deepcopy(model)
     if kept:
@@ -352,38 +387,45 @@ def main():
     print(f'{sum(p.numel() for p in model.parameters())} parameters, {len(used)} tokens, {corpus.seconds / 3600:.1f} h', flush=True)
 
     def save():
-        torch.save({'model': model.state_dict(), 'mean': mean.state_dict(), 'optimizer': optimizer.state_dict(), 'used': used,
+        torch.save({'model': model.state_dict(), 'mean': mean.state_dict(), 'optimizers': [o.state_dict() for o in optimizers], 'used': used,
                     'step': step, 'spent': spent, 'heard': heard, 'curve': curve, 'phonemes': corpus.phonemes,
                     'width': given.width, 'layers': given.layers, 'hours': corpus.seconds / 3600}, given.out / 'last.part')
         (given.out / 'last.part').rename(last)
 
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
     begun, sums, looked, saved = time.time() - spent, [], time.time(), time.time()
-    while (share := (time.time() - begun) / 60 / given.minutes) < 1:
+    while (share := (time.time() - begun) / 60 / given.minutes) < 1 and not stopped:
         while given.pause_file and given.pause_file.exists():
             time.sleep(1)
-        made, offset = windows(corpus, rng, share, given.seconds * (1 if share < 0.25 else 1.4 if share < 0.6 else 2))
-        sound, rows, wanted, phonemes, spans = (x.to(device) for x in batch(made, rng, model, corpus, share))
-        for group in optimizer.param_groups:
-            group['lr'] = given.rate * min(1, (step + 1) / 250) * max(0.01, min(1, (1 - share) / 0.75)) ** 1.2
+        made, offset = windows(corpus, rng, share, given.seconds * (1 if share < 0.85 else 1.2))
+        sound, rows, wanted, phonemes, words, spans = (x.to(device) for x in batch(made, rng, model, corpus, share))
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group['lr'] = given.rate * min(1, (step + 1) / 250) * max(0.01, min(1, (1 - share) / 0.55))
         encoded = model.encoder(ear(sound, True), offset)
         listening = F.cross_entropy(model.phonemes(encoded).flatten(0, 1), phonemes.flatten(), ignore_index=-1)
-        listens = [] if share < 0.6 else None
-        text, clock = decoder_loss(model.decoder(rows, encoded, listens), wanted, len(used))
-        guide = guide_loss(listens, spans) if listens else torch.zeros(())
-        loss = text + 0.15 * clock + (1.0 if share < 0.25 else 0.3) * listening + (0.5 if share < 0.25 else 0.1) * guide
-        optimizer.zero_grad(set_to_none=True)
+        some = torch.nonzero(words.flatten() >= 0)[:, 0]
+        some = some[torch.randperm(len(some), device=device)[:400]]
+        word = F.cross_entropy(model.word(encoded.flatten(0, 1)[some]), words.flatten()[some]) if len(some) else torch.zeros(())
+        listens = []
+        first = rng.randrange(150) if share > 0.55 and rng.random() < 0.3 else 0  # as after a long text so far
+        text, clock = decoder_loss(model.decoder(rows, encoded, listens, first), wanted, len(used))
+        guide = guide_loss(listens, spans)
+        loss = text + 0.15 * clock + (1.0 if share < 0.25 else 0.5) * listening + (1.0 if share < 0.8 else 0.5) * word + 0.5 * guide
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         step, heard, spent = step + 1, heard + sound.numel() / RATE, time.time() - begun
         with torch.no_grad():
             for average, now in zip(mean.parameters(), model.parameters()):
                 average.lerp_(now, max(0.002, 1 / step) if step > 400 else 1.0)
-        sums.append((text.item(), clock.item(), listening.item(), guide.item()))
+        sums.append((text.item(), clock.item(), listening.item(), word.item(), guide.item()))
         if step % 50 == 0:
-            a, b, c, d = np.mean(sums, 0)
-            sums, line = [], f'{time.strftime("%H:%M:%S")} step {step} share {share:.3f} heard {heard / 3600:.2f} h of {corpus.seconds / 3600:.1f} text {a:.3f} time {b:.2f} phonemes {c:.3f} guide {d:.3f}'
-            if time.time() - looked > 330:
+            a, b, c, w, d = np.mean(sums, 0)
+            sums, line = [], f'{time.strftime("%H:%M:%S")} step {step} share {share:.3f} heard {heard / 3600:.2f} h of {corpus.seconds / 3600:.1f} text {a:.3f} time {b:.2f} phonemes {c:.3f} words {w:.3f} guide {d:.3f}'
+            if time.time() - looked > 1000:
                 corpus.look()
                 looked = time.time()
                 error = measure(mean, ear, tokens, check) if check else float('nan')

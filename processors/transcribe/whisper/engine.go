@@ -63,6 +63,7 @@ type Engine struct {
 type About struct {
 	Engine string // "whisper.cpp 1.9.1"
 	Model  string // file name and digest, "ggml-base.bin@sha256:60ed5bc3dd14"
+	Ships  bool   // it is the model that is embedded in the program
 	// Languages that the model knows, ISO 639-1, sorted (Javanese is "jw");
 	// "en" alone when it is not Multilingual.
 	Languages    []string
@@ -185,7 +186,7 @@ func (e *Engine) ready(ctx context.Context) (*process, error) {
 	case err != nil:
 		return nil, err
 	}
-	p.about.Model = e.weights.name
+	p.about.Model, p.about.Ships = e.weights.name, e.weights.path == ""
 	e.process = p
 	e.log.Info("recogniser ready", "pid", p.about.PID, "engine", p.about.Engine, "model", p.about.Model, "slots", e.Slots(), "multilingual", p.about.Multilingual)
 	return p, nil
