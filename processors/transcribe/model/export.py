@@ -73,10 +73,10 @@ def is_matrix(name, value):
     return value.ndim == 2 and 'positional' not in name and not name.endswith('.bias')
 
 
-def load(path):
+def load(path, weights='model'):
     kept = torch.load(path, map_location='cpu', weights_only=False)
     model = Model(kept['width'], kept['layers'], 3, kept['used'], 160)
-    model.load_state_dict(kept['mean'])
+    model.load_state_dict(kept[weights])
     return model.eval(), kept
 
 
@@ -112,8 +112,9 @@ def main():
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--type', choices=list(FILE_TYPE), default='q5_1')
     parser.add_argument('--ggml', type=Path, default='../shared/data/for-tests-ggml-tiny.en.bin')
+    parser.add_argument('--weights', choices=('model', 'mean'), default='model', help='the last weights, or their running mean')
     given = parser.parse_args()
-    model, kept = load(given.checkpoint)
+    model, kept = load(given.checkpoint, given.weights)
     write(model, kept['layers'], given.out, given.type, given.ggml)
     print(given.out, given.out.stat().st_size, 'bytes, step', kept['step'], 'WER in training', kept['curve'][-1][-1] if kept['curve'] else None)
 
