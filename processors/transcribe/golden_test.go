@@ -25,7 +25,6 @@ var line = regexp.MustCompile(`(?m)^(Operator|Client)(?:\(-?\d+\))?: (.+)$`)
 // spoken, and where each side has a channel, by whom.
 func TestSamplesAreHeard(t *testing.T) {
 	cfg := testConfig()
-	cfg.Whisper.Threads = 0
 	tr := newTranscriber(t, cfg, nil)
 	samples, err := filepath.Glob("../../deploy/samples/calls/*.txt")
 	if err != nil || len(samples) < 6 {

@@ -111,7 +111,7 @@ def main():
     parser.add_argument('--checkpoint', type=Path, required=True)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--type', choices=list(FILE_TYPE), default='q5_1')
-    parser.add_argument('--ggml', type=Path, default='../shared/data/for-tests-ggml-tiny.en.bin')
+    parser.add_argument('--ggml', type=Path, required=True)
     parser.add_argument('--weights', choices=('model', 'mean'), default='model', help='the last weights, or their running mean')
     given = parser.parse_args()
     model, kept = load(given.checkpoint, given.weights)

@@ -343,7 +343,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--data', type=Path, required=True)
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--ggml', type=Path, default='../shared/data/for-tests-ggml-tiny.en.bin', help='file with the vocabulary and the mel filters')
+    parser.add_argument('--ggml', type=Path, required=True, help='file with the vocabulary and the mel filters')
     parser.add_argument('--minutes', type=float, default=90)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--width', type=int, default=192)

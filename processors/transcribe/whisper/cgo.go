@@ -68,6 +68,7 @@ type model struct {
 	ctx      *C.struct_whisper_context
 	base     *whisper.Context // the same
 	activity string           // path of the Silero model, or ""
+	brief    bool             // the model that ships: trained on single sentences without what is silent behind them
 	ids      map[string]int   // of languages
 }
 
@@ -93,7 +94,7 @@ func openModel(q question, embedded []byte) (*model, error) {
 	if ctx == nil {
 		return nil, errors.New("whisper.cpp cannot load the model")
 	}
-	m := &model{ctx: ctx, base: (*whisper.Context)(unsafe.Pointer(ctx)), activity: q.Activity, ids: map[string]int{}}
+	m := &model{ctx: ctx, base: (*whisper.Context)(unsafe.Pointer(ctx)), activity: q.Activity, brief: q.Model == "", ids: map[string]int{}}
 	if m.base.Whisper_is_multilingual() == 0 {
 		m.ids["en"] = 0
 		return m, nil
@@ -184,9 +185,17 @@ func (s *state) detect(threads int) (string, float64, error) {
 	return whisper.Whisper_lang_str(int(id)), float64(probabilities[id]), nil
 }
 
+// Measures of Whisper's encoder: a frame is 20 ms, and there are 30 s of them.
+// A model that hears single sentences need not look at the silence behind.
+const (
+	audioFrame  = speech.Rate / 50
+	audioFrames = 1500
+	audioMargin = 50
+)
+
 // hear decodes greedily; every 30 s are a window.
 func (s *state) hear(q *asked, w watch) (language string, segments []speech.Segment, err error) {
-	sound := loudnessOf(q.samples)
+	sound, frames := loudnessOf(q.samples), len(q.samples)/audioFrame
 	if err := s.mel(q.samples, q.Threads); err != nil {
 		return "", nil, err
 	}
@@ -217,6 +226,9 @@ func (s *state) hear(q *asked, w watch) (language string, segments []speech.Segm
 	params.language = text(language)
 	if q.Prompt != "" {
 		params.initial_prompt, params.carry_initial_prompt = text(q.Prompt), true
+	}
+	if s.model.brief {
+		params.audio_ctx = C.int(min(frames+audioMargin, audioFrames))
 	}
 	h := &hearing{watch: w, state: s}
 	handle := cgo.NewHandle(h)
