@@ -181,23 +181,34 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Bounds of lingering: enough for the answer to get through, too little to be
-// worth an attack.
+// Bounds of lingering, as nginx has them: by time alone, since a client on a
+// fast line sends its whole upload before it looks at the answer, and bytes that
+// are thrown away cost next to nothing.
 const (
-	lingerTime  = 500 * time.Millisecond
-	lingerBytes = 4 << 20
+	lingerPause = 500 * time.Millisecond // of silence
+	lingerTime  = 5 * time.Second        // in all
 )
 
 // Close lingers where the body was not read to its end. The kernel answers
 // bytes that arrive on a closed socket with a reset, and a reset may reach the
 // client before it has read the answer that says why (RFC 9112 section 9.6).
+// closeAll ends it at once.
 func (c *conn) Close() error {
-	c.set.mu.Lock()
-	delete(c.set.open, c)
-	c.set.mu.Unlock()
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if c.linger.Load() && ok && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes) // ends by the client, the deadline or the bound: all are well
+	defer func() {
+		c.set.mu.Lock()
+		delete(c.set.open, c)
+		c.set.mu.Unlock()
+	}()
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
+		discard := make([]byte, 32<<10)
+		for until := time.Now().Add(lingerTime); time.Now().Before(until); {
+			if c.SetReadDeadline(time.Now().Add(lingerPause)) != nil {
+				break
+			}
+			if _, err := c.Conn.Read(discard); err != nil {
+				break // the client is done, silent or gone
+			}
+		}
 	}
 	return c.Conn.Close()
 }
