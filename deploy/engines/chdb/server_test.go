@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -325,3 +326,29 @@ func TestSQLDatabase(t *testing.T) {
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestAMergeOfWideRowsTakesLittleMemory merges a table that does not fit in the
+// engine's memory: a merge that held all columns at once would be refused, again
+// and again, and inserts and queries beside it too.
+func TestAMergeOfWideRowsTakesLittleMemory(t *testing.T) {
+	const columns, parts, rows = 60, 24, 1500
+	server := start(t, chdb.Options{MaxMemory: 384 << 20})
+	defer stop(t, server)
+	conn := connect(t, options(server))
+	var define, values strings.Builder
+	for c := range columns {
+		fmt.Fprintf(&define, ", c%d String", c)
+		fmt.Fprintf(&values, ", randomPrintableASCII(200, %d)", c)
+	}
+	mustExec(t, conn, "CREATE TABLE wide (id UInt64"+define.String()+") ENGINE = ReplacingMergeTree ORDER BY id SETTINGS max_compress_block_size = 131072", "SYSTEM STOP MERGES wide")
+	for part := range parts {
+		mustExec(t, conn, fmt.Sprintf("INSERT INTO wide SELECT %d + number%s FROM numbers(%d) SETTINGS max_block_size = 500, min_insert_block_size_bytes = 10000000, max_threads = 1", part*rows, values.String(), rows))
+	}
+	mustExec(t, conn, "SYSTEM START MERGES wide", "OPTIMIZE TABLE wide FINAL")
+	if n := count(t, conn, "wide"); n != parts*rows {
+		t.Errorf("%d rows after the merge, want %d", n, parts*rows)
+	}
+	if n := count(t, conn, "system.parts WHERE table = 'wide' AND active"); n != 1 {
+		t.Errorf("%d parts after the merge, want 1", n)
+	}
+}
