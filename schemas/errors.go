@@ -21,7 +21,12 @@ const (
 	CodeNoFile        Code = 4024
 	CodeBadFormat     Code = 4025
 	CodeUndecodable   Code = 4026
+	CodeBadUser       Code = 4030 // 4030 to 4037: "user validation errors" in the seed
+	CodeBadPassword   Code = 4031
+	CodeEmailTaken    Code = 4032
 	CodeUserNotFound  Code = 4033
+	CodePlanNotFound  Code = 4034
+	CodeCaptcha       Code = 4035
 	CodeNoResource    Code = 4041
 	CodeNoPlan        Code = 4044
 	CodeFieldsMissing Code = 4045
@@ -61,7 +66,12 @@ var Errors = map[Code]Meaning{
 	CodeNoFile:        {200, "File not uploaded", "Файл не загружен"},
 	CodeBadFormat:     {200, "Unsupported file format", "Формат файла не поддерживается"},
 	CodeUndecodable:   {200, "File decoding error", "Не удалось декодировать файл"},
+	CodeBadUser:       {200, "Invalid user data", "Неверные данные пользователя"},
+	CodeBadPassword:   {200, "The password is not acceptable", "Пароль не подходит"},
+	CodeEmailTaken:    {200, "The e-mail address is in use", "Адрес электронной почты уже занят"},
 	CodeUserNotFound:  {200, "User not found", "Пользователь не найден"},
+	CodePlanNotFound:  {200, "Plan not found", "Тариф не найден"},
+	CodeCaptcha:       {200, "CAPTCHA was not confirmed", "CAPTCHA не подтверждена"},
 	CodeNoResource:    {404, "Resource is unavailable", "Ресурс недоступен"},
 	CodeNoPlan:        {200, "No active plan", "Нет действующего тарифа"},
 	CodeFieldsMissing: {200, "Required fields are missing", "Не заполнены обязательные поля"},

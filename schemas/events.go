@@ -43,11 +43,16 @@ const (
 	ResourceCallMinutes  = "call_minutes"
 	ResourceAudioMinutes = "audio_minutes"
 	ResourceChats        = "chat_count"
-	ResourceReports      = "report_count"
+	ResourceReports      = "report_count" // business reports
+	ResourceDailyReports = "daily_report_count"
 	ResourceVideoMinutes = "video_minutes"
 	ResourceTextTokens   = "text_tokens"
 	ResourceImageTokens  = "image_tokens"
 )
+
+// Resources are all of them.
+var Resources = []string{ResourceCallMinutes, ResourceAudioMinutes, ResourceChats, ResourceReports, ResourceDailyReports,
+	ResourceVideoMinutes, ResourceTextTokens, ResourceImageTokens}
 
 // StatusVersion orders statuses so that a late or repeated event cannot move a
 // task backwards: state and warehouse keep the highest version they have seen.
