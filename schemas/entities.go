@@ -64,8 +64,8 @@ type Subscription struct {
 	Start      time.Time        `json:"start"`
 	End        time.Time        `json:"end"`
 	Limits     map[string]int64 `json:"limits"`
-	Currency   string           `json:"currency"` // of Price; "" = no price of a period
-	Price      float64          `json:"price"`
+	Currency   string           `json:"currency"` // ISO 4217, of Price; the default of Prices
+	Price      float64          `json:"price"`    // of a period; Prices has it exactly
 	// Overage lets what has a price by use go on beyond its limit, at that price;
 	// without it more is refused (4050).
 	Overage bool `json:"overage,omitempty"`

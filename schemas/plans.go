@@ -175,10 +175,10 @@ func (p Plan) Subscribe(start time.Time) Subscription {
 	s := Subscription{
 		PlanID: p.ID, Name: p.Name, Identifier: p.Identifier,
 		Start: start.UTC(), End: start.UTC().AddDate(0, p.Months, 0),
-		Limits: p.Limits, Prices: p.Prices,
+		Limits: p.Limits, Currency: p.Currency, Prices: p.Prices,
 	}
 	if value := p.Prices[p.Currency].Package; value != nil {
-		s.Currency, s.Price = p.Currency, value.InexactFloat64()
+		s.Price = value.InexactFloat64()
 	}
 	return s
 }

@@ -295,8 +295,8 @@ func (c *Console) subscriptions(all []schemas.Subscription) error {
 	rows := []string{"PLAN\tFROM\tTO\tPRICE\tBEYOND WHAT IS INCLUDED"}
 	for _, s := range all {
 		price, beyond := "-", "refused"
-		if s.Currency != "" {
-			price = fmt.Sprint(s.Price, " ", s.Currency)
+		if value := s.Prices[s.Currency].Package; value != nil {
+			price = value.String() + " " + s.Currency
 		}
 		if s.Overage {
 			beyond = "at a price"

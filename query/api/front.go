@@ -57,8 +57,9 @@ type call struct {
 	begin time.Time
 	body  *body
 
-	user schemas.User // after authentication; ID 0 before
-	lang string       // "en" or "ru"
+	user  schemas.User // after authentication; ID 0 before
+	token claims       // of the user's token
+	lang  string       // "en" or "ru"
 }
 
 type callKey struct{}

@@ -3,6 +3,7 @@ package api
 import (
 	"strings"
 
+	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
 )
 
@@ -21,7 +22,7 @@ func languageOf(header []byte, fallback string) string {
 		fallback = "ru"
 	}
 	switch h := string(header); {
-	case h == "" || len(h) > 256: // an honest header is short
+	case h == "" || len(h) > maxAcceptLanguage:
 		return fallback
 	case h == "en" || h == "ru":
 		return h
@@ -35,4 +36,28 @@ func languageOf(header []byte, fallback string) string {
 		}
 		return fallback
 	}
+}
+
+// maxAcceptLanguage is what an honest header has at most.
+const maxAcceptLanguage = 256
+
+// currencyOf picks the currency of the first region of Accept-Language that
+// there are prices in, else the default one; "" when there are none in it. A
+// language without a region stands for where most people speak it, so that en is
+// shown dollars where there are prices in dollars.
+func currencyOf[P any](header []byte, prices map[string]P, byDefault string) string {
+	if len(header) <= maxAcceptLanguage {
+		tags, _, _ := language.ParseAcceptLanguage(string(header)) // of what is not readable there are none
+		for _, tag := range tags {
+			region, _ := tag.Region()
+			unit, known := currency.FromRegion(region)
+			if _, ok := prices[unit.String()]; known && ok {
+				return unit.String()
+			}
+		}
+	}
+	if _, ok := prices[byDefault]; ok {
+		return byDefault
+	}
+	return ""
 }

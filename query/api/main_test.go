@@ -25,6 +25,7 @@ import (
 
 	"earshot/deploy/engines"
 	"earshot/ingest"
+	"earshot/ingest/accounts"
 	"earshot/query/read"
 	"earshot/schemas"
 	"earshot/sinks/state"
@@ -107,7 +108,9 @@ func open(dir string) (stop func() error, err error) {
 		return nil, err
 	}
 	the.door = ingest.NewDoor(ingest.Config{ProduceTimeout: 8 * time.Second}, the.store, producer, &codec, the.engines.Blobs, metrics, log)
-	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Health: the.engines.Health,
+	auditor := ingest.NewAuditor(producer, &codec, metrics, log)
+	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Auditor: auditor,
+		Accounts: accounts.New(the.store, the.door, schemas.DefaultPrices), Health: the.engines.Health,
 		DiskFree: the.engines.DiskFree, Metrics: registry, Log: log}
 	if the.hash, err = argon2id.CreateHash(ingest.PasswordHash(password), argon2id.DefaultParams); err != nil {
 		cancel()
