@@ -39,6 +39,7 @@ type world struct {
 	store   *state.Store
 	door    *ingest.Door
 	deps    Deps
+	metrics *schemas.StageMetrics
 	hash    string // of password
 }
 
@@ -99,6 +100,7 @@ func open(dir string) (stop func() error, err error) {
 	var codec schemas.Codec
 	registry := prometheus.NewRegistry()
 	metrics := schemas.NewStageMetrics(registry)
+	the.metrics = metrics
 	the.store = state.New(the.engines.Redis, stateCfg)
 	projected := make(chan error, 1)
 	go func() { projected <- state.NewProjection(the.store, the.engines.Kafka, &codec, metrics, log).Run(ctx) }()
