@@ -29,13 +29,14 @@ func idemKey(t schemas.Task) string {
 }
 
 // dupFields are the fields of the dup hash that a live task owns. File name
-// and content make a duplicate of uploads only: two chats may well be equal.
+// and content make a duplicate of calls only: two chats may well be equal, and
+// /addtaskaudio knows no duplicates (seed section 3).
 func dupFields(t schemas.Task) []string {
 	var fields []string
 	if t.ExternalID != "" {
 		fields = append(fields, "x"+hashed(22, t.Source, t.ExternalID))
 	}
-	if t.FileName != "" {
+	if t.FileName != "" && t.Type != schemas.TypeAudio {
 		fields = append(fields, "n"+hashed(22, t.FileName))
 		if t.Digest != "" {
 			fields = append(fields, "d"+hashed(22, t.Digest))

@@ -183,7 +183,7 @@ func (b *batch) addUsage(codec *schemas.Codec, r *kgo.Record) error {
 	if err := checkTime("time of usage", at); err != nil {
 		return err
 	}
-	b.usage[[2]string{e.Org, e.ID}] = ledgerLine{Org: e.Org, ID: e.ID, TaskCode: e.TaskCode, Resource: e.Resource, Units: e.Units, At: at}
+	b.usage[[2]string{e.Org, e.ID}] = ledgerLine{Org: e.Org, ID: e.ID, TaskCode: e.TaskCode, Resource: e.Resource, Units: e.Units, Processing: e.Processing, At: at}
 	return nil
 }
 
