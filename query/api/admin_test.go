@@ -179,21 +179,23 @@ func TestOverageIsCountedAndPriced(t *testing.T) {
 	}
 	call := upload(t, the.service, x, file("a.wav", wave(125, 4000, 1)))
 	call.want(t, 200, 0)
-	for _, code := range append(codes, call.at("code").(string)) {
+	plain := upload(t, the.service, x, file("b.wav", wave(61, 4000, 1)), field("processing_type", "transcription"))
+	plain.want(t, 200, 0)
+	for _, code := range append(codes, call.at("code").(string), plain.at("code").(string)) {
 		use(t, x, code)
 	}
 	r := the.get(t, "/user/tariff", x.token)
 	for path, want := range map[string]any{"tariff.overage": true, "tariff.limits.chat_count": 1.0, "tariff.remaining_resources.available_chat_count": 0.0,
-		"tariff.cost": map[string]any{"currency": "EUR", "package": 600.0, "overage": 0.171, "total": 600.171}} { // 3 × 0.009 + 2 × 0.072
+		"tariff.cost": map[string]any{"currency": "EUR", "package": 600.0, "overage": 0.211, "total": 600.211}} { // 3 × 0.009 + 2 × 0.072 + 2 × 0.02
 		r.has(t, path, want)
 	}
-	if !strings.Contains(r.raw, `"total":600.171`) {
+	if !strings.Contains(r.raw, `"total":600.211`) {
 		t.Error(r.raw)
 	}
 	sub.Overage = false
 	put(t, x.org, schemas.KindPlan, x.org, 2, sub)
 	the.post(t, "/add_chat_analysis_task", x.token, map[string]any{"text": "Operator: one more"}).want(t, 200, schemas.CodeQuota)
-	upload(t, the.service, x, file("b.wav", wave(3, 4000, 1))).want(t, 200, schemas.CodeQuota)
+	upload(t, the.service, x, file("c.wav", wave(3, 4000, 1))).want(t, 200, schemas.CodeQuota)
 }
 
 // use settles what a task holds, as the warehouse does when it is completed.
@@ -209,7 +211,7 @@ func use(t *testing.T, x tenant, code string) {
 	}
 	before := used()
 	record, err := new(schemas.Codec).Record(schemas.TopicUsage, "test", schemas.UsageRecorded{ID: code + "/" + task.Resource, Org: x.org, TaskCode: code,
-		Resource: task.Resource, Units: task.Reserved, At: time.Now().UTC()})
+		Resource: task.Resource, Units: task.Reserved, At: time.Now().UTC(), Processing: task.Processing})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func (t *tariff) setPrices(q state.Quota, acceptLanguage []byte) {
 	}
 	used := map[string]schemas.Used{}
 	for resource, amount := range q.Resources {
-		used[resource] = schemas.Used{Units: amount.Used}
+		used[resource] = schemas.Used{Units: amount.Used, Transcribed: amount.Transcribed}
 	}
 	if c, ok := q.CostIn(currency, used); ok {
 		t.Cost = &cost{currency, number(c.Package), number(c.Overage), number(c.Package.Add(c.Overage))}

@@ -54,7 +54,7 @@ type step [3]any
 
 // steps are what must be written together with the change from before to
 // after; before is nil for a task that was unknown.
-func steps(before, after *record, periodOf func(time.Time) string, usedAt map[string]time.Time, now time.Time) []step {
+func steps(before, after *record, periodOf func(time.Time) string, lines map[string]*schemas.UsageRecorded, now time.Time) []step {
 	var out []step
 	if before == nil {
 		before = &record{}
@@ -69,8 +69,13 @@ func steps(before, after *record, periodOf func(time.Time) string, usedAt map[st
 		hold(after, +1)
 	}
 	for resource, units := range after.Used {
-		if _, counted := before.Used[resource]; !counted && units != 0 {
-			out = append(out, step{"ledger", periodOf(usedAt[resource]) + ":u:" + resource, units})
+		if _, counted := before.Used[resource]; counted || units == 0 {
+			continue
+		}
+		period := periodOf(lines[resource].At)
+		out = append(out, step{"ledger", period + ":u:" + resource, units})
+		if lines[resource].Processing == schemas.ProcessTranscription { // of them, at a rate of their own
+			out = append(out, step{"ledger", period + ":t:" + resource, units})
 		}
 	}
 	if after.id > before.id {

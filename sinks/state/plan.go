@@ -22,6 +22,8 @@ type Amount struct {
 	Limit    int64 // -1 = unlimited
 	Used     int64 // settled within the subscription's time
 	Reserved int64 // held by tasks that are not finished
+	// Transcribed is the part of Used that was transcribed and not analysed.
+	Transcribed int64
 }
 
 // Left is what is left of what is included, never below 0; math.MaxInt64 when
@@ -83,9 +85,12 @@ func (s *Store) Quota(ctx context.Context, org string) (Quota, error) {
 			return Quota{}, fmt.Errorf("quota of %s: %s is %q", org, field, value)
 		}
 		a := q.Resources[part[2]]
-		if part[1] == "u" {
+		switch part[1] {
+		case "u":
 			a.Used = n
-		} else {
+		case "t":
+			a.Transcribed = n
+		case "h":
 			a.Reserved = n
 		}
 		q.Resources[part[2]] = a
