@@ -267,10 +267,7 @@ func (a *API) addChat(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	answer := createdChat{Success: true, Done: "Chat analysis task created", TaskCode: receipt.Task.Code}
-	if call.lang == "ru" {
-		answer.Done = "Задача анализа чата создана"
-	}
+	answer := createdChat{Success: true, Done: schemas.T("Chat analysis task created").In(call.lang), TaskCode: receipt.Task.Code}
 	if receipt.Duplicate {
 		duplicate := newCreated(receipt, call.lang)
 		answer = createdChat{ErrorCode: duplicate.ErrorCode, Message: duplicate.Message, TaskCode: duplicate.Code}

@@ -73,7 +73,7 @@ func (a *API) login(c *fiber.Ctx) error {
 	call := callOf(c.Context())
 	call.user = user
 	call.lang = languageOf(c.Request().Header.Peek(fiber.HeaderAcceptLanguage), user.Locale)
-	answer, err := a.welcome(c.UserContext(), user)
+	answer, err := a.welcome(c.UserContext(), user, call.lang)
 	if err != nil {
 		return err
 	}
@@ -141,12 +141,12 @@ func (a *API) compare(ctx context.Context, email, hash string) (user schemas.Use
 // gets in, with no last tasks: submitting does not need ClickHouse.
 const readTime = 2 * time.Second
 
-func (a *API) welcome(ctx context.Context, user schemas.User) (*loginAnswer, error) {
+func (a *API) welcome(ctx context.Context, user schemas.User, lang string) (*loginAnswer, error) {
 	token, err := a.tokens.issue(user, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	out := &loginAnswer{Message: "Login successful", Token: token, Locale: user.Locale, UserID: user.ID, Email: user.Email,
+	out := &loginAnswer{Message: schemas.T("Login successful").In(lang), Token: token, Locale: user.Locale, UserID: user.ID, Email: user.Email,
 		LastTasks: []lastTask{}, ActivityTree: map[string]map[string]map[string]uint64{}}
 	quota, err := a.Store.Quota(ctx, user.Org)
 	var coded *schemas.Error
