@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -77,6 +78,10 @@ func insert(t *testing.T, x tenant, r row) string {
 	var analysis string
 	var csat *uint8
 	if r.analysis != nil {
+		if r.analysis.Task.Code == "" {
+			r.analysis.Task.Code = r.code
+		}
+		r.analysis.Resolution = cmp.Or(r.analysis.Resolution, "unknown") // as analyze has it
 		b, err := json.Marshal(r.analysis)
 		if err != nil {
 			t.Fatal(err)

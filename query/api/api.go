@@ -171,6 +171,7 @@ func (a *API) mainApp() *fiber.App {
 	if a.SystemOnly {
 		return app
 	}
+	a.docsRoutes(app)
 	app.Post("/auth/login", a.login)
 
 	app.Get("/user/tariff", a.authenticated, a.tariff)
