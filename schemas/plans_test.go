@@ -48,15 +48,16 @@ func TestPricesOfTheSeed(t *testing.T) {
 	if base := DefaultPrices.Rates["EUR"]; base.Minute.String() != "0.08" || base.Chat.String() != "0.01" || ChatUnitBytes != 50<<10 {
 		t.Errorf("base rates: %+v", base)
 	}
-	got := map[string]string{}
+	got, once := map[string]string{}, decimal.Zero
 	for _, i := range DefaultPrices.OnPremise {
+		once = once.Add(i.OneTime["EUR"])
 		got[i.Identifier] = i.OneTime["EUR"].String() + "+" + i.Monthly["EUR"].String()
 		if i.En == "" || i.Ru == "" || i.DescriptionEn == "" || i.DescriptionRu == "" {
 			t.Errorf("%+v", i)
 		}
 	}
-	if want := map[string]string{"hardware": "26000+0", "licence": "16000+0", "support": "0+1900"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("on-premise: %v", got)
+	if want := map[string]string{"hardware": "26000+0", "licence": "16000+0", "support": "0+1900"}; !reflect.DeepEqual(got, want) || once.String() != "42000" {
+		t.Errorf("on-premise: %v, %s once", got, once)
 	}
 }
 

@@ -167,10 +167,10 @@ func TestCommands(t *testing.T) {
 		t.Error(out)
 	}
 	for args, code := range map[string]schemas.Code{
-		"user create boss@acme.example --org " + org: schemas.CodeEmailTaken, "user create nobody --org " + org: schemas.CodeBadUser,
-		"user create new@acme.example --org org_none": schemas.CodeBadUser, "user disable nobody@acme.example": schemas.CodeUserNotFound,
-		"user disable boss@acme.example": schemas.CodeBadUser, "org disable org_none": schemas.CodeBadUser,
-		"plan set " + org + " gold": schemas.CodePlanNotFound, "plan set org_none pro": schemas.CodeBadUser, "plan set " + org + " pro --periods 999": schemas.CodeBadUser,
+		"user create boss@acme.example --org " + org: schemas.CodeEmailTaken, "user create nobody --org " + org: schemas.CodeUserInvalid,
+		"user create new@acme.example --org org_none": schemas.CodeUserInvalid, "user disable nobody@acme.example": schemas.CodeUserNotFound,
+		"user disable boss@acme.example": schemas.CodeUserInvalid, "org disable org_none": schemas.CodeUserInvalid,
+		"plan set " + org + " gold": schemas.CodePlanNotFound, "plan set org_none pro": schemas.CodeUserInvalid, "plan set " + org + " pro --periods 999": schemas.CodeUserInvalid,
 	} {
 		if _, err := h.admin("", args); codeOf(err) != code {
 			t.Errorf("%s: %v, want %d", args, err, code)

@@ -22,7 +22,7 @@ func (a *Accounts) CreateOrganisation(ctx context.Context, name, locale string) 
 		return o, err
 	}
 	if o.Locale = locale; !slices.Contains(Locales, locale) {
-		return o, schemas.Fail(schemas.CodeBadUser, "locale must be one of %s", strings.Join(Locales, ", "))
+		return o, schemas.Fail(schemas.CodeUserInvalid, "locale must be one of %s", strings.Join(Locales, ", "))
 	}
 	random := make([]byte, 6)
 	_, _ = rand.Read(random) // never fails: it ends the program instead
@@ -52,7 +52,7 @@ func (a *Accounts) Organisation(ctx context.Context, id string) (schemas.Organis
 		return schemas.Organisation{}, err
 	}
 	if version == 0 {
-		return schemas.Organisation{}, schemas.Fail(schemas.CodeBadUser, "there is no such organisation")
+		return schemas.Organisation{}, schemas.Fail(schemas.CodeUserInvalid, "there is no such organisation")
 	}
 	return a.store.Organisation(ctx, id)
 }
@@ -91,7 +91,7 @@ func (a *Accounts) Subscribe(ctx context.Context, org, identifier string, t Term
 		return nil, err
 	}
 	if t.Periods < 0 || t.Periods > 120 || t.Price != nil && t.Price.IsNegative() {
-		return nil, schemas.Fail(schemas.CodeBadUser, "there may be 1 to 120 periods, at a price of 0 or more")
+		return nil, schemas.Fail(schemas.CodeUserInvalid, "there may be 1 to 120 periods, at a price of 0 or more")
 	}
 	if _, err := a.Organisation(ctx, org); err != nil {
 		return nil, err

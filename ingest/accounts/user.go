@@ -75,10 +75,10 @@ func (a *Accounts) chosen(ctx context.Context, password, email string) (hash, ge
 
 func checkUser(u schemas.User) error {
 	if !slices.Contains(Roles, u.Role) {
-		return schemas.Fail(schemas.CodeBadUser, "role must be one of %s", strings.Join(Roles, ", "))
+		return schemas.Fail(schemas.CodeUserInvalid, "role must be one of %s", strings.Join(Roles, ", "))
 	}
 	if !slices.Contains(Locales, u.Locale) {
-		return schemas.Fail(schemas.CodeBadUser, "locale must be one of %s", strings.Join(Locales, ", "))
+		return schemas.Fail(schemas.CodeUserInvalid, "locale must be one of %s", strings.Join(Locales, ", "))
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func checkUser(u schemas.User) error {
 func (a *Accounts) CreateUser(ctx context.Context, n NewUser) (u schemas.User, generated string, err error) {
 	email, ok := Email(n.Email)
 	if !ok {
-		return u, "", schemas.Fail(schemas.CodeBadUser, "email is not an e-mail address")
+		return u, "", schemas.Fail(schemas.CodeUserInvalid, "email is not an e-mail address")
 	}
 	o, err := a.Organisation(ctx, n.Org)
 	if err != nil {
@@ -191,7 +191,7 @@ func (a *Accounts) anotherAdmin(ctx context.Context, u schemas.User) error {
 	if !was {
 		return nil // there was none before, either
 	}
-	return schemas.Fail(schemas.CodeBadUser, "the organisation would have no administrator")
+	return schemas.Fail(schemas.CodeUserInvalid, "the organisation would have no administrator")
 }
 
 // SetPassword gives a user a new password, and ends all of the user's tokens. It
@@ -258,7 +258,7 @@ func cleanName(name string) (string, error) {
 	const most = 200
 	clean := ingest.CleanLine(name, len(name))
 	if clean == "" || utf8.RuneCountInString(clean) > most {
-		return "", schemas.Fail(schemas.CodeBadUser, "a name has 1 to %d characters", most)
+		return "", schemas.Fail(schemas.CodeUserInvalid, "a name has 1 to %d characters", most)
 	}
 	return clean, nil
 }

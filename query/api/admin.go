@@ -33,8 +33,8 @@ func (a *API) administrator(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// account is a user as administrators see one.
-type account struct {
+// userRow is a user as administrators see one.
+type userRow struct {
 	ID       int64  `json:"id"`
 	Email    string `json:"email"`
 	Role     string `json:"role"` // admin, supervisor or agent
@@ -42,8 +42,8 @@ type account struct {
 	Disabled bool   `json:"disabled"`
 }
 
-func accountOf(u schemas.User) account {
-	return account{u.ID, u.Email, u.Role, u.Locale, u.Disabled}
+func rowOf(u schemas.User) userRow {
+	return userRow{u.ID, u.Email, u.Role, u.Locale, u.Disabled}
 }
 
 func userObject(u schemas.User) string { return fmt.Sprintf("user/%d", u.ID) }
@@ -51,14 +51,14 @@ func userObject(u schemas.User) string { return fmt.Sprintf("user/%d", u.ID) }
 type userAnswer struct {
 	Success   bool    `json:"success"`
 	ErrorCode int64   `json:"error_code"`
-	User      account `json:"user"`
+	User      userRow `json:"user"`
 	Password  string  `json:"password,omitempty"` // one that was generated: it is shown here and never again
 }
 
 type usersAnswer struct {
 	Success   bool      `json:"success"`
 	ErrorCode int64     `json:"error_code"`
-	Users     []account `json:"users"`
+	Users     []userRow `json:"users"`
 }
 
 // listUsers answers GET /admin/users with the organisation's users, by id.
@@ -67,9 +67,9 @@ func (a *API) listUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	out := usersAnswer{Success: true, Users: make([]account, len(users))}
+	out := usersAnswer{Success: true, Users: make([]userRow, len(users))}
 	for i, u := range users {
-		out.Users[i] = accountOf(u)
+		out.Users[i] = rowOf(u)
 	}
 	return a.ok(c, out)
 }
@@ -101,7 +101,7 @@ func (a *API) createUser(c *fiber.Ctx) error {
 
 func (a *API) okUser(c *fiber.Ctx, u schemas.User, generated string) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return a.ok(c, userAnswer{Success: true, User: accountOf(u), Password: generated})
+	return a.ok(c, userAnswer{Success: true, User: rowOf(u), Password: generated})
 }
 
 // changeUser answers PATCH /admin/users/{id} with any of {"role", "locale",

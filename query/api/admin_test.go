@@ -68,16 +68,16 @@ func TestAdministratorsManageUsers(t *testing.T) {
 func TestUsersThatCannotBe(t *testing.T) {
 	x, other := newTenant(t), newTenant(t)
 	for body, code := range map[string]schemas.Code{
-		`{}`: schemas.CodeMissing, `[`: schemas.CodeInvalid, `{"email":7}`: schemas.CodeInvalid, `{"email":"nobody"}`: schemas.CodeBadUser,
-		`{"email":"A <a@b.example>"}`: schemas.CodeBadUser, `{"email":"a@b.example","role":"boss"}`: schemas.CodeBadUser,
-		`{"email":"a@b.example","locale":"de"}`: schemas.CodeBadUser, `{"email":"a@b.example","password":"short"}`: schemas.CodeBadPassword,
+		`{}`: schemas.CodeMissing, `[`: schemas.CodeInvalid, `{"email":7}`: schemas.CodeInvalid, `{"email":"nobody"}`: schemas.CodeUserInvalid,
+		`{"email":"A <a@b.example>"}`: schemas.CodeUserInvalid, `{"email":"a@b.example","role":"boss"}`: schemas.CodeUserInvalid,
+		`{"email":"a@b.example","locale":"de"}`: schemas.CodeUserInvalid, `{"email":"a@b.example","password":"short"}`: schemas.CodeBadPassword,
 		`{"email":"` + x.email + `"}`:                      schemas.CodeEmailTaken,
 		`{"email":"` + strings.ToUpper(other.email) + `"}`: schemas.CodeEmailTaken, // anywhere on the installation
 	} {
 		the.post(t, "/admin/users", x.token, body).want(t, 200, code)
 	}
-	for body, code := range map[string]schemas.Code{`{"role":"boss"}`: schemas.CodeBadUser, `{"locale":"xx"}`: schemas.CodeBadUser, `{"disabled":"yes"}`: schemas.CodeInvalid,
-		`{"role":"agent"}`: schemas.CodeBadUser, `{"disabled":true}`: schemas.CodeBadUser} { // the last two: nobody could administrate any more
+	for body, code := range map[string]schemas.Code{`{"role":"boss"}`: schemas.CodeUserInvalid, `{"locale":"xx"}`: schemas.CodeUserInvalid, `{"disabled":"yes"}`: schemas.CodeInvalid,
+		`{"role":"agent"}`: schemas.CodeUserInvalid, `{"disabled":true}`: schemas.CodeUserInvalid} { // the last two: nobody could administrate any more
 		the.patch(t, "/admin/users/1", x.token, body).want(t, 200, code)
 	}
 	the.get(t, "/user/tariff", x.token).want(t, 200, 0)
@@ -137,21 +137,15 @@ plans:
 	}
 	for _, c := range []struct {
 		plan, header, currency string
-		value                  any
+		value                  float64
 	}{
 		{"both", "en", "USD", 99.9}, {"both", "en-US,en;q=0.9", "USD", 99.9}, {"both", "en-IE", "EUR", 400.0}, {"both", "de", "EUR", 400.0},
 		{"both", "ru", "EUR", 400.0}, {"both", "ru, en;q=0.5", "USD", 99.9}, {"both", "", "EUR", 400.0}, {"both", ";;;", "EUR", 400.0},
-		{"both", strings.Repeat("en,", 100), "EUR", 400.0}, {"euro", "en", "EUR", 400.1}, {"volume", "en", "USD", nil},
+		{"both", strings.Repeat("en,", 100), "EUR", 400.0}, {"euro", "en", "EUR", 400.1}, {"volume", "en", "USD", 0.0},
 	} {
 		sub := planOf(list, c.plan).Subscribe(time.Now().Add(-time.Hour))
 		r := the.get(t, "/user/tariff", newTenantWith(t, &sub).token, "Accept-Language", c.header)
 		r.want(t, 200, 0)
-		if c.value == nil {
-			if r.at("tariff", "price") != nil {
-				t.Errorf("by volume, and it has a price: %s", r.raw)
-			}
-			continue
-		}
 		r.has(t, "tariff.price", map[string]any{"currency": c.currency, "value": c.value})
 		r.has(t, "tariff.cost", map[string]any{"currency": c.currency, "package": c.value, "overage": 0.0, "total": c.value})
 	}

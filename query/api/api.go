@@ -195,6 +195,7 @@ func (a *API) mainApp() *fiber.App {
 	if a.SystemOnly {
 		return app
 	}
+	a.docsRoutes(app)
 	a.accountRoutes(app)
 	app.Get("/user/vocabulary", a.authenticated, a.vocabulary)
 	app.Put("/user/vocabulary", a.authenticated, a.setVocabulary)

@@ -5,13 +5,12 @@ import (
 
 	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
+
+	"earshot/schemas"
 )
 
-// The languages that the API speaks.
-var (
-	languages = []string{"en", "ru"}
-	matcher   = language.NewMatcher([]language.Tag{language.English, language.Russian})
-)
+// matcher chooses among schemas.Languages, in their order.
+var matcher = language.NewMatcher([]language.Tag{language.English, language.Russian})
 
 // languageOf picks the language of an answer from Accept-Language, else
 // fallback (a user's locale), else English.
@@ -32,7 +31,7 @@ func languageOf(header []byte, fallback string) string {
 			return fallback
 		}
 		if _, i, confidence := matcher.Match(tags...); confidence > language.No {
-			return languages[i]
+			return schemas.Languages[i]
 		}
 		return fallback
 	}

@@ -55,11 +55,11 @@ func (l *limiter) take(name string) error {
 		return nil
 	}
 	r.CancelAt(now)
-	return tooMany(wait, "")
+	return tooMany(wait, schemas.Text{})
 }
 
 // tooMany is 4290 with Retry-After.
-func tooMany(wait time.Duration, detail string) error {
+func tooMany(wait time.Duration, detail schemas.Text) error {
 	return &statusError{retry: int(math.Ceil(wait.Seconds())), err: schemas.Fail(schemas.CodeTooMany, "%s", detail)}
 }
 

@@ -68,7 +68,7 @@ func (a *API) login(c *fiber.Ctx) error {
 	call := callOf(c.Context())
 	call.user = user
 	call.lang = languageOf(c.Request().Header.Peek(fiber.HeaderAcceptLanguage), user.Locale)
-	answer, err := a.welcome(c.UserContext(), user)
+	answer, err := a.welcome(c.UserContext(), user, call.lang)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (a *API) verify(c *fiber.Ctx, email, hash string) (schemas.User, error) {
 	}
 	if wait > 0 {
 		a.auditAs(c, schemas.User{Email: email}, schemas.AuditLoginLocked, "")
-		return schemas.User{}, tooMany(wait, "too many failed logins")
+		return schemas.User{}, tooMany(wait, schemas.T("too many failed logins"))
 	}
 	user, right, err := a.compare(ctx, email, hash)
 	switch {
@@ -157,13 +157,13 @@ func (a *API) compare(ctx context.Context, email, hash string) (user schemas.Use
 // gets in, with no last tasks: submitting does not need ClickHouse.
 const readTime = 2 * time.Second
 
-func (a *API) welcome(ctx context.Context, user schemas.User) (*loginAnswer, error) {
+func (a *API) welcome(ctx context.Context, user schemas.User, lang string) (*loginAnswer, error) {
 	now := time.Now()
 	tokens, err := a.tokens.pair(user, a.tokens.newSession(now), now)
 	if err != nil {
 		return nil, err
 	}
-	out := &loginAnswer{Message: "Login successful", pair: tokens, Locale: user.Locale, UserID: user.ID, Email: user.Email,
+	out := &loginAnswer{Message: schemas.T("Login successful").In(lang), pair: tokens, Locale: user.Locale, UserID: user.ID, Email: user.Email,
 		LastTasks: []lastTask{}, ActivityTree: map[string]map[string]map[string]uint64{}}
 	quota, err := a.Store.Quota(ctx, user.Org)
 	switch {

@@ -28,6 +28,7 @@ import (
 	"earshot/ingest/accounts"
 	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/schemas/openapi/conform"
 	"earshot/sinks/state"
 )
 
@@ -47,6 +48,9 @@ const password = "correct horse"
 
 var the world
 
+// contract is what every answer is held against.
+var contract *conform.Document
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -55,11 +59,19 @@ func run(m *testing.M) int {
 		return complain(err)
 	}
 	defer os.RemoveAll(dir)
+	if contract, err = conform.New(); err != nil {
+		return complain(err)
+	}
 	stop, err := open(dir)
 	if err != nil {
 		return complain(err)
 	}
 	code := m.Run()
+	if code == 0 {
+		if err := settle(); err != nil {
+			code = complain(err)
+		}
+	}
 	if err := stop(); err != nil {
 		return complain(err)
 	}
@@ -278,10 +290,15 @@ func (r reply) want(t testing.TB, status int, code schemas.Code) {
 	}
 }
 
-// send makes a request; headers are name, value, ...
+// send makes a request; headers are name, value, ... The answer must be as the
+// OpenAPI document has it.
 func (s *service) send(t testing.TB, method, path, token string, body io.Reader, headers ...string) reply {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, body)
+	sent, err := whole(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, bytes.NewReader(sent))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,6 +321,10 @@ func (s *service) send(t testing.TB, method, path, token string, body io.Reader,
 	if json.Unmarshal(raw, &r.body) != nil {
 		r.body = nil
 	}
+	if err := contract.Answer(method, req.URL.Path, r.status, r.header, raw); err != nil {
+		t.Error(err)
+	}
+	account.take(method, req, sent, r)
 	return r
 }
 

@@ -88,7 +88,5 @@ func (a *API) plans(c *fiber.Ctx) error {
 		}
 		out.OnPremise = append(out.OnPremise, item{i.Identifier, name, description, priceIn(header, i.OneTime, list.Currency), priceIn(header, i.Monthly, list.Currency), i.MinutesPerDay, i.ChatsPerDay})
 	}
-	c.Set(fiber.HeaderContentLanguage, lang)
-	c.Set(fiber.HeaderVary, fiber.HeaderAcceptLanguage)
 	return a.ok(c, out)
 }

@@ -118,18 +118,19 @@ func (a *API) tariff(c *fiber.Ctx) error {
 	}
 	t := newTariff(q, time.Now())
 	t.setPrices(q, c.Request().Header.Peek(fiber.HeaderAcceptLanguage))
-	c.Set(fiber.HeaderVary, fiber.HeaderAcceptLanguage)
 	return a.ok(c, tariffAnswer{Success: true, Tariff: t})
 }
 
 func (t *tariff) setPrices(q state.Quota, acceptLanguage []byte) {
 	t.Overage = q.Overage
-	if len(q.Prices) == 0 && q.Currency != "" { // agreed before there were price lists
-		t.Price = &price{q.Currency, number(decimal.NewFromFloat(q.Price))}
-	}
 	currency := currencyOf(acceptLanguage, q.Prices, q.Currency)
-	if value := q.Prices[currency].Package; value != nil {
+	switch value := q.Prices[currency].Package; {
+	case value != nil:
 		t.Price = &price{currency, number(*value)}
+	case currency != "": // nothing is paid but what is used
+		t.Price = &price{currency, "0"}
+	case q.Currency != "": // agreed before there were price lists
+		t.Price = &price{q.Currency, number(decimal.NewFromFloat(q.Price))}
 	}
 	used := map[string]schemas.Used{}
 	for resource, amount := range q.Resources {
