@@ -32,7 +32,7 @@ func (a *API) docs(c *fiber.Ctx) error {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, f.Type)
-	if c.AcceptsEncodings("gzip") == "gzip" {
+	if c.Request().Header.HasAcceptEncoding("gzip") { // not AcceptsEncodings, which takes no header for yes
 		c.Set(fiber.HeaderContentEncoding, "gzip")
 		c.Context().Response.SetBodyRaw(f.Gzip)
 		return nil

@@ -38,6 +38,12 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	the.get(t, "/docs/nothing.js", "").want(t, 404, 4041)
+	// Who does not say what it takes, as curl, gets the file as it is.
+	conn := the.dial(t)
+	write(t, conn, "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if _, bodies, _ := answers(t, conn); len(bodies) != 1 || bodies[0] != string(openapi.Document) {
+		t.Errorf("without Accept-Encoding: %.100q", bodies)
+	}
 }
 
 // Every route is in the document, and every path of the document has a route,
