@@ -27,12 +27,12 @@ const (
 	CodeBadLink       Code = 4043
 	CodeNoPlan        Code = 4044
 	CodeFieldsMissing Code = 4045
-	CodePriceMismatch Code = 4046
-	CodeBadFileType   Code = 4047
+	CodeFileMissing   Code = 4046
+	CodeFileType      Code = 4047
 	CodeQuota         Code = 4050
 	CodeNoDuration    Code = 4052
 	CodeNoRecord      Code = 4053
-	CodeQuestionTwice Code = 4054
+	CodeSameQuestion  Code = 4054
 	CodeAnswered      Code = 4055
 	CodeAccessDenied  Code = 4056
 	CodeNoAnalysis    Code = 4057
@@ -88,13 +88,13 @@ var Errors = map[Code]Meaning{
 	CodeBadLink:       {200, "Invalid video link"},
 	CodeNoPlan:        {200, "No active plan"},
 	CodeFieldsMissing: {200, "Required fields are missing"},
-	CodePriceMismatch: {200, "Amount or currency does not match the plan"},
-	CodeBadFileType:   {200, "Unsupported file_type or currency"},
+	CodeFileMissing:   {200, "File not found in the store"},
+	CodeFileType:      {200, "Unsupported file_type"},
 	CodeQuota:         {200, "Insufficient plan resources"},
 	CodeNoDuration:    {200, "Failed to determine audio duration"},
-	CodeNoRecord:      {200, "Checklist question or record not found"},
-	CodeQuestionTwice: {200, "Duplicate checklist question"},
-	CodeAnswered:      {200, "Cannot edit, answers already exist"},
+	CodeNoRecord:      {200, "Checklist or record not found"},
+	CodeSameQuestion:  {200, "Duplicate checklist question"},
+	CodeAnswered:      {200, "Cannot edit: answers already exist"},
 	CodeAccessDenied:  {200, "Access denied"},
 	CodeNoAnalysis:    {200, "Analysis or result data not found"},
 	CodeNoCategory:    {200, "Category not found"},

@@ -45,6 +45,7 @@ func (l *ledger) take(method string, req *http.Request, sent []byte, r reply) {
 	if r.status != http.StatusOK {
 		return
 	}
+	l.note(endpoint, "endpoint", "-", "-")
 	l.note(endpoint, "parameter", "path", "-")
 	for name := range req.Header {
 		l.note(endpoint, "parameter", name, "-")
@@ -161,8 +162,8 @@ func settle() error {
 	return err
 }
 
-// whole reads a body that is to be sent and looked at.
-func whole(body io.Reader) ([]byte, error) {
+// bytesOf reads a body that is to be sent and looked at.
+func bytesOf(body io.Reader) ([]byte, error) {
 	if body == nil {
 		return nil, nil
 	}

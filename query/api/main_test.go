@@ -294,7 +294,7 @@ func (r reply) want(t testing.TB, status int, code schemas.Code) {
 // OpenAPI document has it.
 func (s *service) send(t testing.TB, method, path, token string, body io.Reader, headers ...string) reply {
 	t.Helper()
-	sent, err := whole(body)
+	sent, err := bytesOf(body)
 	if err != nil {
 		t.Fatal(err)
 	}
