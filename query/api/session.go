@@ -120,8 +120,11 @@ func (a *API) changePassword(c *fiber.Ctx) error {
 	if err := parseJSON(c, &in); err != nil {
 		return err
 	}
-	if in.Hash == "" || in.Password == "" {
-		return schemas.Fail(schemas.CodeMissing, "password_hash, password")
+	if in.Hash == "" {
+		return schemas.Fail(schemas.CodeMissing, "password_hash")
+	}
+	if in.Password == "" {
+		return schemas.Fail(schemas.CodeMissing, "password")
 	}
 	if err := checkHash(in.Hash); err != nil {
 		return err
