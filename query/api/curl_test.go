@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"earshot/ingest"
 	"earshot/schemas"
@@ -30,7 +31,9 @@ func exampleTenant(t *testing.T) (x tenant, code string) {
 		schemas.KindDirectory: {"70": schemas.Directory{ID: 70, Name: "Website promotion"}, "123": schemas.Directory{ID: 123, Name: "Calls"}, "321": schemas.Directory{ID: 321, Name: "Audio"}},
 		schemas.KindChecklist: {"7": schemas.ChecklistQuestion{ID: 7, Question: "Did they state the plan conditions?", Active: true},
 			"101": schemas.ChecklistQuestion{ID: 101, Question: "Did the operator say hello?", Active: true}},
-		schemas.KindScript: {"11": schemas.Script{ID: 11, Identifier: "welcome_v0", Title: "Welcome", Active: true, Version: 1, Body: "Hello"}},
+		schemas.KindCategory:      {"2": map[string]any{"id": 2, "name": "Sales"}, "12": map[string]any{"id": 12, "name": "Technical issues", "created_at": time.Now()}},
+		schemas.KindFilter + ".1": {"42": map[string]any{"id": 42, "user_id": 1, "name": "Chats", "criteria": map[string]string{"task_type": "chat"}, "created_at": time.Now()}},
+		schemas.KindScript:        {"11": schemas.Script{ID: 11, Identifier: "welcome_v0", Title: "Welcome", Active: true, Version: 1, Body: "Hello"}},
 	} {
 		for id, value := range all {
 			put(t, x.org, kind, id, 1, value)

@@ -25,6 +25,13 @@ func (d *Document) Template(method, path string) string {
 	return strings.ToUpper(method) + " " + template
 }
 
+// Public tells that a request needs no token.
+func (d *Document) Public(method, path string) bool {
+	op, _, _ := d.operation(method, path)
+	security, given := op.value["security"].([]any)
+	return given && len(security) == 0
+}
+
 // Parameter finds a parameter of a request by its name, wherever it is sent.
 func (d *Document) Parameter(method, path, name string) (Property, bool) {
 	op, _, _ := d.operation(method, path)
