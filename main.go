@@ -28,13 +28,12 @@ import (
 	"earshot/deploy/drain"
 	"earshot/deploy/engines"
 	"earshot/ingest"
+	"earshot/ingest/accounts"
 	"earshot/processors"
 	"earshot/processors/analyze"
 	"earshot/processors/measure"
 	"earshot/processors/transcribe"
 	"earshot/processors/transcribe/hub"
-	"earshot/processors/transcribe/model"
-	"earshot/processors/transcribe/whisper"
 	"earshot/query/api"
 	"earshot/query/read"
 	"earshot/schemas"
@@ -50,7 +49,8 @@ type Config struct {
 	Log        LogConfig
 	API        api.Config
 	Ingest     ingest.Config
-	Bootstrap  ingest.Bootstrap
+	Accounts   accounts.Config
+	Bootstrap  accounts.Bootstrap
 	Process    processors.Config
 	Transcribe transcribe.Config
 	Models     hub.Config
@@ -71,6 +71,7 @@ type cli struct {
 	Serve    serve            `cmd:"" help:"Run: the API, the processors and the sinks, or some of these roles."`
 	Validate validate         `cmd:"" help:"Print the configuration as it resolves, secrets masked, and exit."`
 	Replay   replay           `cmd:"" help:"Take dead letters back into the pipeline."`
+	Admin    admin            `cmd:"" help:"Manage organisations, users and plans."`
 	Model    models           `cmd:"" help:"Speech models: get one by name, list them, choose one."`
 	Child    whisperChild     `cmd:"" name:"whisper-child" hidden:"" help:"The recogniser, in a process of its own so that a crash in C costs one job."`
 	Version  kong.VersionFlag `help:"Print the version."`
@@ -279,11 +280,14 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.A
 			return nil, err
 		}
 	}
-	door := ingest.NewDoor(p.cfg.Ingest, p.store, p.producer, p.codec, p.engines.Blobs, p.metrics, p.log)
+	door, people, auditor, err := p.accounts()
+	if err != nil {
+		return nil, err
+	}
 	var booted atomic.Bool
 	booted.Store(!accounts)
 	web := api.New(c, api.Deps{
-		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, DiskFree: p.engines.DiskFree, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, DiskFree: p.engines.DiskFree, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
 		Health: func(ctx context.Context) map[string]error {
 			health := p.engines.Health(ctx)
 			health["state"] = p.store.Ready(ctx)
@@ -296,7 +300,7 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.A
 	actors = []drain.Actor{{Name: "api", Run: func(ctx context.Context) error { return web.Serve(ctx, listener) }}}
 	if accounts {
 		actors = append(actors, drain.Actor{Name: "bootstrap", Run: func(ctx context.Context) error {
-			if err := p.bootstrap(ctx, door); err != nil {
+			if err := p.bootstrap(ctx, people); err != nil {
 				return err
 			}
 			booted.Store(true)
@@ -307,74 +311,20 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.A
 	return actors, nil
 }
 
-func (p *program) bootstrap(ctx context.Context, door *ingest.Door) error {
+// accounts are the door, who may come in, and who writes down what they do.
+func (p *program) accounts() (*ingest.Door, *accounts.Accounts, *ingest.Auditor, error) {
+	prices, err := p.cfg.Accounts.Prices()
+	door := ingest.NewDoor(p.cfg.Ingest, p.store, p.producer, p.codec, p.engines.Blobs, p.metrics, p.log)
+	return door, accounts.New(p.store, door, prices), ingest.NewAuditor(p.producer, p.codec, p.metrics, p.log), err
+}
+
+func (p *program) bootstrap(ctx context.Context, people *accounts.Accounts) error {
 	if err := p.store.AwaitReady(ctx); err != nil {
 		return err
 	}
-	generated, err := door.Bootstrap(ctx, p.cfg.Bootstrap)
+	generated, err := people.Bootstrap(ctx, p.cfg.Bootstrap)
 	if generated != "" {
 		fmt.Printf("First administrator: %s, password %s (shown once)\n", p.cfg.Bootstrap.Email, generated)
 	}
 	return err
-}
-
-type validate struct {
-	Markdown bool `help:"Print the table of all variables, as the README has it, instead."`
-}
-
-func (v validate) Run() error {
-	cfg, _, err := load("")
-	if err != nil {
-		return err
-	}
-	if v.Markdown {
-		_, err = fmt.Print(config.Table(&cfg))
-		return err
-	}
-	return config.Print(os.Stdout, &cfg)
-}
-
-type replay struct {
-	Data   string `help:"Data folder, when the engines are embedded and earshot serve is stopped." placeholder:"DIR"`
-	DryRun bool   `help:"Show the dead letters and leave them where they are."`
-}
-
-func (r *replay) Run(ctx context.Context) error {
-	cfg, log, err := load(r.Data)
-	if err != nil {
-		return err
-	}
-	p, err := open(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	n, err := processors.Replay(ctx, p.engines.Kafka, p.codec, r.DryRun, func(d schemas.DeadLetter) {
-		fmt.Printf("%s  %-10s %s  %s\n", d.At.Format(time.DateTime), d.Stage, d.Key, d.Reason)
-	})
-	fmt.Printf("%d dead letters\n", n)
-	return err
-}
-
-type models struct {
-	Data string `help:"Data folder (EARSHOT_DATA)." placeholder:"DIR"`
-	hub.Commands
-}
-
-// ProvideHub is called by kong for the subcommands, once the flags are read.
-func (m *models) ProvideHub() (*hub.Hub, error) {
-	cfg, _, err := load(m.Data)
-	if err != nil {
-		return nil, err
-	}
-	t := cfg.Transcribe
-	others := map[string]string{"EARSHOT_STT_URL": t.Remote.URL, "EARSHOT_WHISPER_MODEL": t.Whisper.Model, "EARSHOT_VAD_MODEL": t.Whisper.Activity}
-	return hub.New(cfg.Models, filepath.Join(cfg.Engines.Data, "models"), others, os.Stdout)
-}
-
-type whisperChild struct{}
-
-func (whisperChild) Run() error {
-	os.Exit(whisper.ChildMain(os.Stdin, os.Stdout, model.Weights))
-	return nil
 }

@@ -46,7 +46,7 @@ func ParseChunks(raw json.RawMessage) ([]Chunk, error) {
 	times := &clock{}
 	for i, element := range list {
 		c, problem := parseChunk(element, times)
-		if problem != "" {
+		if problem.String() != "" {
 			return nil, schemas.Fail(schemas.CodeInvalid, "chunks[%d] %s", i, problem)
 		}
 		chunks = append(chunks, c)
@@ -54,39 +54,39 @@ func ParseChunks(raw json.RawMessage) ([]Chunk, error) {
 	return chunks, nil
 }
 
-func parseChunk(raw json.RawMessage, times *clock) (c Chunk, problem string) {
+func parseChunk(raw json.RawMessage, times *clock) (c Chunk, problem schemas.Text) {
 	var line *string // null is no string
 	if json.Unmarshal(raw, &line) == nil && line != nil {
 		h := named(head{}, Clean(*line))
-		return Chunk{Speaker: h.name, Text: h.rest}, ""
+		return Chunk{Speaker: h.name, Text: h.rest}, problem
 	}
 	var fields map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	if decoder.Decode(&fields) != nil || fields == nil {
-		return c, "must be an object or a string"
+		return c, schemas.T("must be an object or a string")
 	}
 	for _, f := range []struct {
 		names []string
 		into  *string
 	}{{roleFields, &c.Role}, {speakerFields, &c.Speaker}, {textFields, &c.Text}} {
-		if *f.into, problem = stringField(fields, f.names); problem != "" {
+		if *f.into, problem = stringField(fields, f.names); problem.String() != "" {
 			return c, problem
 		}
 	}
 	if _, there := firstField(fields, textFields); !there {
-		return c, "has no text"
+		return c, schemas.T("has no text")
 	}
 	name, there := firstField(fields, timeFields)
 	if !there {
-		return c, ""
+		return c, problem
 	}
 	at, ok := timeOf(fields[name], times)
 	if !ok {
-		return c, "has a " + name + " that is neither ISO 8601 nor a number of seconds"
+		return c, schemas.T("has a %s that is neither ISO 8601 nor a number of seconds", name)
 	}
 	c.At = &at
-	return c, ""
+	return c, problem
 }
 
 func firstField(fields map[string]any, names []string) (string, bool) {
@@ -98,18 +98,18 @@ func firstField(fields map[string]any, names []string) (string, bool) {
 	return "", false
 }
 
-func stringField(fields map[string]any, names []string) (value, problem string) {
+func stringField(fields map[string]any, names []string) (value string, problem schemas.Text) {
 	name, there := firstField(fields, names)
 	if !there {
-		return "", ""
+		return "", problem
 	}
 	switch v := fields[name].(type) {
 	case string:
-		return v, ""
+		return v, problem
 	case json.Number:
-		return v.String(), ""
+		return v.String(), problem
 	}
-	return "", "has a " + name + " that is not a string"
+	return "", schemas.T("has a %s that is not a string", name)
 }
 
 var isoLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04"}

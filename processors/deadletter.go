@@ -44,7 +44,7 @@ func (w *Worker) deadLetter(h *held) []Event {
 	}}}
 	if h.job.Task.Code != "" {
 		events = append(events, Event{schemas.TopicStatus, Failure(h.job.Task, schemas.CodeInternal,
-			fmt.Sprintf("%s failed %d times; an administrator can try it again with earshot replay", w.Name, r.DeliveryCount()))})
+			schemas.T("%s failed %d times; an administrator can try it again with earshot replay", w.Name, r.DeliveryCount()).String())})
 	}
 	return events
 }

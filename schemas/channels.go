@@ -3,7 +3,9 @@ package schemas
 // Sources of conversations: adapters of package ingest.
 const (
 	SourceUpload = "upload" // POST /addtaskcall
+	SourceAudio  = "audio"  // POST /addtaskaudio
 	SourceChat   = "chat"   // POST /add_chat_analysis_task
+	SourceEmail  = "email"  // the same, with e-mails
 )
 
 // channelRoles says, by source, whose voice each channel of a recording
@@ -11,6 +13,7 @@ const (
 // records the sides otherwise adds a line.
 var channelRoles = map[string][]string{
 	SourceUpload: {RoleOperator, RoleCustomer},
+	SourceAudio:  {}, // any recording: nobody need be an operator
 }
 
 // ChannelRoles gives the roles of the channels of a source's recordings, from

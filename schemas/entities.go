@@ -22,6 +22,7 @@ type Organisation struct {
 	// Vocabulary are names and terms that the recogniser should expect: at most
 	// MaxVocabulary of MaxTermRunes letters each.
 	Vocabulary []string `json:"vocabulary,omitempty"`
+	Disabled   bool     `json:"disabled,omitempty"` // none of its users may come in
 }
 
 // Bounds of Organisation.Vocabulary.
@@ -38,9 +39,21 @@ type User struct {
 	Email        string `json:"email"` // lower case
 	PasswordHash string `json:"password_hash"`
 	Locale       string `json:"locale"`
-	Role         string `json:"role"` // admin, supervisor, agent
+	Role         string `json:"role"` // one of the Role constants of users
 	Disabled     bool   `json:"disabled"`
+	// Epoch is in every token of the user; a token with another one is void.
+	Epoch int64 `json:"epoch,omitempty"`
+	// Ended are sessions that were logged out, with the second (Unix) at which
+	// their tokens would have run out anyway; later they are forgotten.
+	Ended map[string]int64 `json:"ended,omitempty"`
 }
+
+// Roles of users.
+const (
+	RoleAdmin      = "admin"      // also manages the organisation's users
+	RoleSupervisor = "supervisor" // all conversations, and the settings
+	RoleAgent      = "agent"      // works with conversations and changes no settings
+)
 
 // Subscription is an organisation's current plan with its limits by resource.
 // A limit that is absent means none is included; -1 is unlimited.
@@ -51,8 +64,14 @@ type Subscription struct {
 	Start      time.Time        `json:"start"`
 	End        time.Time        `json:"end"`
 	Limits     map[string]int64 `json:"limits"`
-	Currency   string           `json:"currency"`
-	Price      float64          `json:"price"`
+	Currency   string           `json:"currency"` // ISO 4217, of Price; the default of Prices
+	Price      float64          `json:"price"`    // of a period; Prices has it exactly
+	// Overage lets what has a price by use go on beyond its limit, at that price;
+	// without it more is refused (4050).
+	Overage bool `json:"overage,omitempty"`
+	// Prices are the terms by ISO 4217 currency, as agreed at the beginning:
+	// another price list changes nothing of them.
+	Prices map[string]Prices `json:"prices,omitempty"`
 }
 
 // Directory is a folder that tasks are filed in; AICA calls it a project.

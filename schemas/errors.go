@@ -1,10 +1,6 @@
 package schemas
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-)
+import "errors"
 
 // Code is an error code of the Transcripto API (seed section 11 and the tables
 // of each endpoint). 0 is success.
@@ -21,84 +17,135 @@ const (
 	CodeNoFile        Code = 4024
 	CodeBadFormat     Code = 4025
 	CodeUndecodable   Code = 4026
+	CodeUserInvalid   Code = 4030 // of 4030 to 4037, the validation of users
+	CodeBadPassword   Code = 4031
+	CodeEmailTaken    Code = 4032
 	CodeUserNotFound  Code = 4033
+	CodePlanNotFound  Code = 4034
+	CodeCaptcha       Code = 4035
 	CodeNoResource    Code = 4041
+	CodeBadLink       Code = 4043
 	CodeNoPlan        Code = 4044
 	CodeFieldsMissing Code = 4045
+	CodeFileMissing   Code = 4046
+	CodeFileType      Code = 4047
 	CodeQuota         Code = 4050
 	CodeNoDuration    Code = 4052
+	CodeNoRecord      Code = 4053
+	CodeSameQuestion  Code = 4054
+	CodeAnswered      Code = 4055
 	CodeAccessDenied  Code = 4056
 	CodeNoAnalysis    Code = 4057
+	CodeNoCategory    Code = 4059
+	CodeNoDates       Code = 4060
+	CodeBadDate       Code = 4061
+	CodeDatesReversed Code = 4062
+	CodeNoFilter      Code = 4066
+	CodeNoDocx        Code = 4070
 	CodeDuplicate     Code = 4091
 	CodeBadLength     Code = 4092
-	CodeTooMany       Code = 4290
+	CodeInProgress    Code = 4099 // with CodeKeyReused: draft-ietf-httpapi-idempotency-key-header, 2.7
 	CodeTooLarge      Code = 4130
 	CodeEncoding      Code = 4150
-	CodeInProgress    Code = 4099 // with CodeKeyReused: draft-ietf-httpapi-idempotency-key-header, 2.7
 	CodeKeyReused     Code = 4220
+	CodeTooMany       Code = 4290
+	CodeNoReports     Code = 4602
 	CodeInternal      Code = 5000
+	CodeHandler       Code = 5001
 	CodeDatabase      Code = 5002
+	CodeReport        Code = 5003
 	CodeNoModel       Code = 5004
 	CodeUnavailable   Code = 5030
 	CodeDiskFull      Code = 5070
 )
 
-// Meaning is what a code says to a client. HTTP is 200 for the business errors
-// that the seed documents so; the rest are real statuses.
+// Meaning is what a code says to a client, in English; locales has the other
+// languages. HTTP is 200 for the business errors that the seed documents so; the
+// rest are real statuses.
 type Meaning struct {
-	HTTP   int
-	En, Ru string
+	HTTP int
+	En   string
 }
 
 // Errors is the one table of error codes.
 var Errors = map[Code]Meaning{
-	CodeInvalid:       {200, "Invalid data or parameter format", "Неверный формат данных или параметра"},
-	CodeMissing:       {200, "Required parameter is missing", "Не указан обязательный параметр"},
-	CodeBadToken:      {401, "Invalid or expired token", "Токен недействителен или истёк"},
-	CodeNoTaskCode:    {200, "task_code is not specified", "Не указан task_code"},
-	CodeTaskNotFound:  {200, "Task not found", "Задача не найдена"},
-	CodeUnauthorized:  {401, "Unauthorized", "Требуется авторизация"},
-	CodeNoFile:        {200, "File not uploaded", "Файл не загружен"},
-	CodeBadFormat:     {200, "Unsupported file format", "Формат файла не поддерживается"},
-	CodeUndecodable:   {200, "File decoding error", "Не удалось декодировать файл"},
-	CodeUserNotFound:  {200, "User not found", "Пользователь не найден"},
-	CodeNoResource:    {404, "Resource is unavailable", "Ресурс недоступен"},
-	CodeNoPlan:        {200, "No active plan", "Нет действующего тарифа"},
-	CodeFieldsMissing: {200, "Required fields are missing", "Не заполнены обязательные поля"},
-	CodeQuota:         {200, "Insufficient plan resources", "Недостаточно ресурсов тарифа"},
-	CodeNoDuration:    {200, "Failed to determine audio duration", "Не удалось определить длительность аудио"},
-	CodeAccessDenied:  {200, "Access denied", "Доступ запрещён"},
-	CodeNoAnalysis:    {200, "Analysis or result data not found", "Результаты анализа не найдены"},
-	CodeDuplicate:     {200, "Duplicate file", "Такой файл уже загружен"},
-	CodeBadLength:     {200, "Audio is too short or too long", "Аудио слишком короткое или слишком длинное"},
-	CodeInProgress:    {409, "The same request or file is still being stored, try again in a few seconds", "Такой же запрос или файл ещё сохраняется, повторите через несколько секунд"},
-	CodeKeyReused:     {422, "This Idempotency-Key was used for a request with other content", "Этот Idempotency-Key уже использован для запроса с другим содержимым"},
-	CodeTooLarge:      {413, "Request is too large", "Слишком большой запрос"},
-	CodeEncoding:      {415, "Content-Encoding of a request is not accepted", "Content-Encoding запроса не поддерживается"},
-	CodeTooMany:       {429, "Too many requests", "Слишком много запросов"},
-	CodeInternal:      {500, "Internal error", "Внутренняя ошибка"},
-	CodeDatabase:      {503, "Database error", "Ошибка базы данных"},
-	CodeNoModel:       {200, "No speech model is installed", "Модель распознавания речи не установлена"},
-	CodeUnavailable:   {503, "Service is temporarily unavailable, try again later", "Сервис временно недоступен, повторите позже"},
-	CodeDiskFull:      {507, "Not enough disk space", "Недостаточно места на диске"},
+	CodeInvalid:       {200, "Invalid data or parameter format"},
+	CodeMissing:       {200, "Required parameter is missing"},
+	CodeBadToken:      {401, "Invalid or expired token"},
+	CodeNoTaskCode:    {200, "task_code is not specified"},
+	CodeTaskNotFound:  {200, "Task not found"},
+	CodeUnauthorized:  {401, "Unauthorized"},
+	CodeNoFile:        {200, "File not uploaded"},
+	CodeBadFormat:     {200, "Unsupported file format"},
+	CodeUndecodable:   {200, "File decoding error"},
+	CodeUserInvalid:   {200, "User data is invalid"},
+	CodeBadPassword:   {200, "The password is not acceptable"},
+	CodeEmailTaken:    {200, "The e-mail address is in use"},
+	CodeUserNotFound:  {200, "User not found"},
+	CodePlanNotFound:  {200, "Plan not found"},
+	CodeCaptcha:       {200, "CAPTCHA was not confirmed"},
+	CodeNoResource:    {404, "Resource is unavailable"},
+	CodeBadLink:       {200, "Invalid video link"},
+	CodeNoPlan:        {200, "No active plan"},
+	CodeFieldsMissing: {200, "Required fields are missing"},
+	CodeFileMissing:   {200, "File not found in the store"},
+	CodeFileType:      {200, "Unsupported file_type"},
+	CodeQuota:         {200, "Insufficient plan resources"},
+	CodeNoDuration:    {200, "Failed to determine audio duration"},
+	CodeNoRecord:      {200, "Checklist or record not found"},
+	CodeSameQuestion:  {200, "Duplicate checklist question"},
+	CodeAnswered:      {200, "Cannot edit: answers already exist"},
+	CodeAccessDenied:  {200, "Access denied"},
+	CodeNoAnalysis:    {200, "Analysis or result data not found"},
+	CodeNoCategory:    {200, "Category not found"},
+	CodeNoDates:       {200, "start_date and end_date were not provided"},
+	CodeBadDate:       {200, "Invalid date format"},
+	CodeDatesReversed: {200, "start_date is later than end_date"},
+	CodeNoFilter:      {200, "Filter not found"},
+	CodeNoDocx:        {200, "DOCX documents are unavailable"},
+	CodeDuplicate:     {200, "Duplicate file"},
+	CodeBadLength:     {200, "Audio is too short or too long"},
+	CodeInProgress:    {409, "The same request or file is still being stored, try again in a few seconds"},
+	CodeTooLarge:      {413, "Request is too large"},
+	CodeEncoding:      {415, "Content-Encoding of a request is not accepted"},
+	CodeKeyReused:     {422, "This Idempotency-Key was used for a request with other content"},
+	CodeTooMany:       {429, "Too many requests"},
+	CodeNoReports:     {200, "No active plan or no business reports left"},
+	CodeInternal:      {500, "Internal error"},
+	CodeHandler:       {500, "Internal handler error"},
+	CodeDatabase:      {503, "Database error"},
+	CodeReport:        {500, "Report generation error"},
+	CodeNoModel:       {200, "No speech model is installed"},
+	CodeUnavailable:   {503, "Service is temporarily unavailable, try again later"},
+	CodeDiskFull:      {507, "Not enough disk space"},
 }
 
 // Error is a coded error. Detail is for a person: which field, which value,
 // what to do; it never holds a secret or another tenant's data.
 type Error struct {
 	Code   Code
-	Detail string
+	Detail Text
 	Err    error // cause, for the log only
+	// Instead of the code's own meaning, which some endpoints use a code of
+	// another meaning for, the client reads the detail alone.
+	Instead bool
 }
 
-// Fail returns a coded error with a formatted detail.
+// Fail returns a coded error with a formatted detail, as T takes it.
 func Fail(code Code, format string, args ...any) *Error {
-	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
+	return &Error{Code: code, Detail: T(format, args...)}
+}
+
+// Say returns a coded error with a message in place of the code's meaning: the
+// seed uses some codes for one thing in section 11 and for another in the table
+// of an endpoint (4045, 4046, 4056, 4061, 4062).
+func Say(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Detail: T(format, args...), Instead: true}
 }
 
 // Because returns a coded error that wraps its cause.
 func Because(code Code, err error, format string, args ...any) *Error {
-	return &Error{Code: code, Detail: fmt.Sprintf(format, args...), Err: err}
+	return &Error{Code: code, Detail: T(format, args...), Err: err}
 }
 
 // Error is the English message, with the detail and the cause.
@@ -113,16 +160,16 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Message is the text for a client in the language of a BCP 47 tag (English
-// unless it begins with "ru"), without the cause.
+// Message is the text for a client in the language of a BCP 47 tag, English when
+// we do not speak it, without the cause.
 func (e *Error) Message(lang string) string {
-	m := Errors[e.Code]
-	s := m.En
-	if strings.HasPrefix(strings.ToLower(lang), "ru") {
-		s = m.Ru
+	detail := e.Detail.In(lang)
+	if e.Instead {
+		return detail
 	}
-	if e.Detail != "" {
-		s += ": " + e.Detail
+	s := messages().translate(Errors[e.Code].En, lang)
+	if detail != "" {
+		s += ": " + detail
 	}
 	return s
 }

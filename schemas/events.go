@@ -43,11 +43,16 @@ const (
 	ResourceCallMinutes  = "call_minutes"
 	ResourceAudioMinutes = "audio_minutes"
 	ResourceChats        = "chat_count"
-	ResourceReports      = "report_count"
+	ResourceReports      = "report_count" // business reports
+	ResourceDailyReports = "daily_report_count"
 	ResourceVideoMinutes = "video_minutes"
 	ResourceTextTokens   = "text_tokens"
 	ResourceImageTokens  = "image_tokens"
 )
+
+// Resources are all of them.
+var Resources = []string{ResourceCallMinutes, ResourceAudioMinutes, ResourceChats, ResourceReports, ResourceDailyReports,
+	ResourceVideoMinutes, ResourceTextTokens, ResourceImageTokens}
 
 // StatusVersion orders statuses so that a late or repeated event cannot move a
 // task backwards: state and warehouse keep the highest version they have seen.
@@ -241,6 +246,10 @@ type UsageRecorded struct {
 	Resource string    `avro:"resource"`
 	Units    int64     `avro:"units"` // what the task really used: minutes rounded up, chats, reports
 	At       time.Time `avro:"at"`
+	// Processing is the task's processing type, one of the Process constants: at
+	// which rate the units are billed (ProcessTranscription has a price of its own,
+	// seed section 12). "" in lines of before it was recorded, none of which says more.
+	Processing string `avro:"processing_type"`
 }
 
 // DeadLetter is a record that was given up on. Topic deadletter; `earshot

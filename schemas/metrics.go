@@ -9,6 +9,7 @@ const (
 	StageAnalyze    = "analyze"
 	StageWarehouse  = "warehouse"
 	StageState      = "state"
+	StageAudit      = "audit"
 )
 
 // StageMetrics are the same five figures for every stage, so that one

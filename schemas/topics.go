@@ -16,6 +16,7 @@ const (
 	TopicEntities    = "earshot.entities" // key org/kind/id
 	TopicUsage       = "earshot.usage"    // key org
 	TopicDeadLetter  = "earshot.deadletter"
+	TopicAudit       = "earshot.audit" // key org
 )
 
 // Consumer groups. Share groups hand records to workers, classic groups feed
@@ -57,6 +58,7 @@ var Topics = []Topic{
 	{Name: TopicEntities, Partitions: 2, Compact: true},
 	{Name: TopicUsage, Partitions: 2},
 	{Name: TopicDeadLetter, Partitions: 1, MaxBytes: MaxRecordBytes},
+	{Name: TopicAudit, Partitions: 2, Retention: year},
 }
 
 const year = 365 * 24 * time.Hour

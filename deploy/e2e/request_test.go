@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"earshot/deploy/client"
+	"earshot/schemas/openapi/conform"
 )
 
 // answer is an HTTP answer, whole.
@@ -24,8 +26,11 @@ type answer struct {
 	body   []byte
 }
 
-// call sends a request as c and gives whatever is answered. body is JSON, ready
-// bytes, or nil.
+// contract is what every answer is held against.
+var contract = sync.OnceValues(conform.New)
+
+// call sends a request as c and gives whatever is answered, which must be as the
+// OpenAPI document has it. body is JSON, ready bytes, or nil.
 func (s *stack) call(c *client.Client, method, path string, header http.Header, body any) answer {
 	s.Helper()
 	raw, ready := body.([]byte)
@@ -56,6 +61,13 @@ func (s *stack) call(c *client.Client, method, path string, header http.Header, 
 	got, err := io.ReadAll(res.Body)
 	if err != nil {
 		s.Fatal(err)
+	}
+	document, err := contract()
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := document.Answer(method, req.URL.Path, res.StatusCode, res.Header, got); err != nil {
+		s.Error(err)
 	}
 	return answer{res.StatusCode, res.Header, got}
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# npm packages of deploy/npm into .build/npm: libchdb.so, echarts and the source of whisper.cpp.
+# npm packages of deploy/npm into .build/npm: libchdb.so, echarts, swagger-ui and the source of whisper.cpp.
 # None of their install scripts runs.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -34,7 +34,7 @@ if [ ! -e "$to/node_modules/$chdb/libchdb.so" ]; then
   logged "$log" npm install --prefix "$to" --no-save --ignore-scripts --no-audit --no-fund "$chdb@$version" ||
     die "npm has no $chdb@$version; set EARSHOT_CLICKHOUSE_URL to a ClickHouse server instead; $WHY"
 fi
-for file in "$chdb/libchdb.so" echarts/dist/echarts.min.js nodejs-whisper/cpp/whisper.cpp/CMakeLists.txt; do
+for file in "$chdb/libchdb.so" echarts/dist/echarts.min.js swagger-ui-dist/swagger-ui-bundle.js nodejs-whisper/cpp/whisper.cpp/CMakeLists.txt; do
   [ -e "$to/node_modules/$file" ] || die "npm installed no $file; remove $to and run this again"
 done
 echo "$now" >"$to/.stamp"

@@ -80,11 +80,17 @@ func (a *Analyzer) Analyze(in Input) schemas.Analysis {
 		RoleSource: in.RoleSource, Utterances: append([]schemas.Utterance(nil), in.Utterances...),
 		Sound: in.Sound, Metrics: in.Metrics, CreatedAt: in.Now,
 	}
-	r.plan()
+	s.any = in.Task.Type == schemas.TypeAudio
+	if !s.any {
+		r.plan()
+	}
 	r.scan()
-	if in.NoSpeech || s.words == 0 {
+	switch {
+	case in.NoSpeech || s.words == 0:
 		r.silence()
-	} else {
+	case s.any:
+		r.recording()
+	default:
 		r.judge()
 	}
 	return r.a

@@ -21,6 +21,8 @@ type proseFile struct {
 	NoRequest  string `yaml:"no_request"`  // when no case and no topic is recognised
 	NoCustomer string `yaml:"no_customer"` // only the operator spoke
 	NoOperator string `yaml:"no_operator"` // only the customer spoke
+	Recording  string `yaml:"recording"`   // "The recording is about: %s."
+	NoTopic    string `yaml:"no_topic"`    // a recording without any topic that is recognised
 
 	Outcomes map[string]map[string]string `yaml:"outcomes"` // resolution, then sentiment, to a sentence
 	Next     struct {
@@ -47,13 +49,13 @@ var (
 
 func (p *proseFile) validate(c *compiler) {
 	for name, s := range map[string]string{"story": p.Story, "conduct": p.Conduct, "promise": p.Promise, "about": p.About,
-		"facts": p.Facts, "next.operator": p.Next.Operator} {
+		"recording": p.Recording, "facts": p.Facts, "next.operator": p.Next.Operator} {
 		if strings.Count(s, "%s") != 1 {
 			c.fail(1, "%s must hold %%s once", name)
 		}
 	}
 	for name, s := range map[string]string{"and": p.And, "then": p.Then, "calm": p.Calm, "no_speech": p.NoSpeech,
-		"no_request": p.NoRequest, "no_customer": p.NoCustomer, "no_operator": p.NoOperator, "next.nothing": p.Next.Nothing,
+		"no_request": p.NoRequest, "no_customer": p.NoCustomer, "no_operator": p.NoOperator, "no_topic": p.NoTopic, "next.nothing": p.Next.Nothing,
 		"next.follow_up": p.Next.FollowUp, "next.retain": p.Next.Retain, "none.intent": p.None.Intent} {
 		if s == "" {
 			c.fail(1, "%s is missing", name)

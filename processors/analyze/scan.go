@@ -61,6 +61,7 @@ type scanner struct {
 	seq      int32
 	turn     int32
 	role     role
+	any      bool   // who speaks is not asked: every turn that the transcript gives to nobody is anyone's
 	guess    [2]int // role cues for operator, customer
 	text     string
 	opTurns  int32 // turns by the operator (or anyone) so far
@@ -132,6 +133,9 @@ func (s *scanner) roleOf(u *schemas.Utterance) role {
 		return operator
 	case schemas.RoleCustomer:
 		return customer
+	}
+	if s.any {
+		return anyone
 	}
 	s.guess = [2]int{}
 	s.split.split(u.Text, func(sn *sentence) {

@@ -215,7 +215,11 @@ func (r *report) summary() string {
 	if len(r.s.moods) > 0 {
 		sentences = append(sentences, r.p.Outcomes[r.a.Resolution][r.a.Sentiment])
 	}
-	text := strings.Join(sentences, " ")
+	return r.withFacts(strings.Join(sentences, " "))
+}
+
+// withFacts adds the numbers that a text does not tell yet.
+func (r *report) withFacts(text string) string {
 	var facts []string
 	for _, f := range r.s.facts {
 		if !strings.Contains(text, f.raw) && len(facts) < factsMax {

@@ -1,6 +1,7 @@
 package transcribe
 
 import (
+	"slices"
 	"time"
 
 	"earshot/processors/measure"
@@ -10,7 +11,8 @@ import (
 // transcript is what was heard as an event. Roles go by channel when both
 // sides have one of their own or the submission says so; one channel, twins,
 // and two of which one is silent throughout are mono, where voices are told
-// apart by their sound and named by what they say.
+// apart by their sound and, in a call, named by what they say: in a recording of
+// anything nobody need be an operator.
 func (l *listener) transcript(submitted schemas.TaskSubmitted, r *recording, clock measure.Config) schemas.Transcript {
 	t := schemas.Transcript{
 		Task: submitted.Task, Version: 1, Language: trim(l.language), RoleSource: schemas.RoleFromChannel,
@@ -23,7 +25,7 @@ func (l *listener) transcript(submitted schemas.TaskSubmitted, r *recording, clo
 	if l.byChannel(r.channels, stated, len(submitted.Channels)) {
 		t.Utterances = merge(l.segments, roles, true, nil)
 	} else {
-		t.Utterances, t.RoleSource, t.Sound.RoleConfidence = l.unmix(submitted.Task.CallType)
+		t.Utterances, t.RoleSource, t.Sound.RoleConfidence = l.unmix(submitted.Task)
 	}
 	t.NoSpeech = len(t.Utterances) == 0
 	t.Sound.Suppressed = l.suppressed
@@ -46,7 +48,7 @@ func (l *listener) byChannel(channels int, stated bool, given int) bool {
 }
 
 // unmix tells the voices of the one channel apart.
-func (l *listener) unmix(callType string) (utterances []schemas.Utterance, source string, confidence *float64) {
+func (l *listener) unmix(task schemas.Task) (utterances []schemas.Utterance, source string, confidence *float64) {
 	voices := 0
 	segments := l.segments
 	if l.voices != nil {
@@ -57,9 +59,15 @@ func (l *listener) unmix(callType string) (utterances []schemas.Utterance, sourc
 			segments[i].voice = 0
 		}
 		utterances = merge(segments, []string{schemas.RoleUnknown}, false, nil)
-		return utterances, schemas.RoleFromText, guess(utterances)
+		if task.Type != schemas.TypeAudio {
+			confidence = guess(utterances)
+		}
+		return utterances, schemas.RoleFromText, confidence
 	}
-	roles, sure := nameVoices(segments, voices, callType)
+	if task.Type == schemas.TypeAudio {
+		return merge(segments, slices.Repeat([]string{schemas.RoleUnknown}, voices), true, nil), schemas.RoleFromDiarized, nil
+	}
+	roles, sure := nameVoices(segments, voices, task.CallType)
 	if sure > 0 {
 		confidence = &sure
 	}

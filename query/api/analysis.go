@@ -242,9 +242,9 @@ func newEvidence(a schemas.Analysis, want func(judgement string) bool) []evidenc
 	return out
 }
 
-// answersIn localises the answers of a checklist.
-var answersIn = map[string]map[string]string{
-	"ru": {schemas.AnswerYes: "Да", schemas.AnswerPartially: "Частично", schemas.AnswerNo: "Нет"},
+// answersIn are the answers of a checklist as a person reads them.
+var answersIn = map[string]schemas.Text{
+	schemas.AnswerYes: schemas.T("Yes"), schemas.AnswerPartially: schemas.T("Partially"), schemas.AnswerNo: schemas.T("No"),
 }
 
 func newChecklists(a schemas.Analysis, lang string) []checklist {
@@ -252,8 +252,8 @@ func newChecklists(a schemas.Analysis, lang string) []checklist {
 	for _, q := range a.Checklist {
 		judgement := "checklist." + strconv.FormatInt(q.ID, 10)
 		text := q.Answer
-		if local, ok := answersIn[lang][text]; ok {
-			text = local
+		if known, ok := answersIn[text]; ok {
+			text = known.In(lang)
 		}
 		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, text,
 			newEvidence(a, func(j string) bool { return j == judgement })}}})

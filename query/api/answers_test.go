@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -58,11 +59,11 @@ const offsetForm = "2006-01-02T15:04:05+00:00"
 
 // row is a task in ClickHouse, as the warehouse writes it.
 type row struct {
-	code, status, kind, file, operator, callType, text string
-	id, directory                                      int64
-	seconds                                            float64
-	callTime                                           time.Time
-	analysis                                           *schemas.Analysis
+	code, status, kind, file, operator, callType, text, failure string
+	id, directory                                               int64
+	seconds                                                     float64
+	callTime                                                    time.Time
+	analysis                                                    *schemas.Analysis
 }
 
 func insert(t *testing.T, x tenant, r row) string {
@@ -77,6 +78,10 @@ func insert(t *testing.T, x tenant, r row) string {
 	var analysis string
 	var csat *uint8
 	if r.analysis != nil {
+		if r.analysis.Task.Code == "" {
+			r.analysis.Task.Code = r.code
+		}
+		r.analysis.Resolution = cmp.Or(r.analysis.Resolution, "unknown") // as analyze has it
 		b, err := json.Marshal(r.analysis)
 		if err != nil {
 			t.Fatal(err)
@@ -94,10 +99,10 @@ func insert(t *testing.T, x tenant, r row) string {
 		callTime, callDate, at = &r.callTime, &r.callTime, r.callTime
 	}
 	err := the.engines.ClickHouse.Exec(t.Context(), `INSERT INTO interactions (org, code, version, updated_at, status, id, type, file_name, operator_name,
-		call_type, call_time, call_date, call_datetime, created_at, seconds, length, directory_id, text, csat, analysis)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?`,
+		call_type, call_time, call_date, call_datetime, created_at, seconds, length, directory_id, text, csat, analysis, error_message)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?`,
 		x.org, r.code, schemas.StatusVersion(r.status)<<32, now, r.status, r.id, r.kind, r.file, r.operator,
-		r.callType, callTime, callDate, at, now, r.seconds, minutes(r.seconds), r.directory, r.text, csat, analysis)
+		r.callType, callTime, callDate, at, now, r.seconds, minutes(r.seconds), r.directory, r.text, csat, analysis, r.failure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,7 +386,7 @@ func TestDictionariesSpeakTheLanguageOfTheRequest(t *testing.T) {
 	x.user.Locale = "ru" // without a header the user's language decides, for errors too
 	put(t, x.org, schemas.KindUser, "1", 2, x.user)
 	the.api.users.Purge()
-	the.get(t, "/gettask", x.token).has(t, "error_message", schemas.Errors[schemas.CodeNoTaskCode].Ru)
+	the.get(t, "/gettask", x.token).has(t, "error_message", schemas.Fail(schemas.CodeNoTaskCode, "").Message("ru"))
 	the.get(t, "/gettask", x.token, "Accept-Language", "en").has(t, "error_message", schemas.Errors[schemas.CodeNoTaskCode].En)
 }
 

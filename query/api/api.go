@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -20,6 +21,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"earshot/ingest"
+	"earshot/ingest/accounts"
 	"earshot/query/read"
 	"earshot/schemas"
 	"earshot/sinks/state"
@@ -29,6 +31,12 @@ import (
 type Config struct {
 	JWTSecret      string        `env:"EARSHOT_JWT_SECRET" secret:"true" help:"key that signs login tokens, 32 bytes or more; empty: made once and kept in the data folder"`
 	TokenTTL       time.Duration `env:"EARSHOT_TOKEN_TTL" envDefault:"24h" help:"how long a login token is valid"`
+	SessionTTL     time.Duration `env:"EARSHOT_SESSION_TTL" envDefault:"720h" help:"how long after a login its token can be renewed by POST /auth/refresh"`
+	CaptchaURL     string        `env:"EARSHOT_CAPTCHA_URL" help:"siteverify address of a CAPTCHA provider (reCAPTCHA, hCaptcha, Turnstile) that confirms captcha_token at login; empty: it is not looked at"`
+	CaptchaSecret  string        `env:"EARSHOT_CAPTCHA_SECRET" secret:"true" help:"secret key of that provider"`
+	RateLimit      int           `env:"EARSHOT_RATE_LIMIT" envDefault:"600000" help:"requests a minute of one user, in each process; more are answered 429; 0: no limit"`
+	RateBurst      int           `env:"EARSHOT_RATE_BURST" envDefault:"20000" help:"requests of one user that may come at once"`
+	StrangerLimit  int           `env:"EARSHOT_RATE_LIMIT_STRANGERS" envDefault:"3000" help:"requests a minute without a valid token, logins among them, of one address, in each process; so many may come at once; 0: no limit"`
 	TrustedProxies []string      `env:"EARSHOT_TRUSTED_PROXIES" help:"addresses or CIDR ranges of reverse proxies whose X-Real-Ip is believed, comma-separated"`
 	LoginFailures  int           `env:"EARSHOT_LOGIN_FAILURES" envDefault:"10" help:"failed logins of one account, and five times as many of one address, before EARSHOT_LOGIN_LOCK begins"`
 	LoginLock      time.Duration `env:"EARSHOT_LOGIN_LOCK" envDefault:"15m" help:"how long failed logins count, and an account or address stays locked"`
@@ -52,7 +60,14 @@ func (c *Config) Validate() error {
 	if c.TokenTTL <= 0 || c.LoginLock <= 0 || c.RequestTimeout <= 0 || c.ReadTimeout <= 0 || c.UploadTimeout <= 0 {
 		errs = append(errs, errors.New("EARSHOT_TOKEN_TTL, _LOGIN_LOCK, _REQUEST_TIMEOUT, _READ_TIMEOUT and _UPLOAD_TIMEOUT must be above 0"))
 	}
-	return errors.Join(errs...)
+	if c.SessionTTL < c.TokenTTL {
+		errs = append(errs, errors.New("EARSHOT_SESSION_TTL must not be below EARSHOT_TOKEN_TTL"))
+	}
+	if c.RateLimit < 0 || c.StrangerLimit < 0 || c.RateBurst < 1 {
+		errs = append(errs, errors.New("EARSHOT_RATE_LIMIT and EARSHOT_RATE_LIMIT_STRANGERS must not be below 0, EARSHOT_RATE_BURST not below 1"))
+	}
+	_, err := parseProxies(c.TrustedProxies)
+	return errors.Join(append(errs, err, checkCaptcha(c))...)
 }
 
 // Deps are what the API stands on. All but DiskFree are needed.
@@ -60,6 +75,8 @@ type Deps struct {
 	Store    *state.Store
 	Reader   *read.Reader
 	Door     *ingest.Door
+	Accounts *accounts.Accounts
+	Auditor  *ingest.Auditor
 	Health   func(context.Context) map[string]error // by engine; nil is well
 	DiskFree func() error                           // not nil: no more uploads
 	Metrics  prometheus.Gatherer
@@ -74,11 +91,14 @@ type API struct {
 	Deps
 	cfg     Config
 	tokens  tokens
-	logins  *throttle
+	captcha *captcha // nil: none is asked for
 	users   *lru.Cache[userKey, cachedUser]
-	hashing chan struct{} // argon2id is slow and takes memory by design: so many at once
 	slots   chan struct{} // uploads at once
 	large   chan struct{} // bodies above smallBody at once
+
+	proxies   []netip.Prefix // whose X-Real-Ip is believed
+	requests  *limiter       // by user
+	strangers *limiter       // by address
 
 	grace  time.Duration
 	base   context.Context // ends when the API has stopped serving
@@ -98,12 +118,16 @@ func New(cfg Config, deps Deps) *API {
 	}
 	a := &API{
 		Deps: deps, cfg: cfg, users: users,
-		tokens:  newTokens(cfg.JWTSecret, cfg.TokenTTL),
-		logins:  newThrottle(cfg.LoginFailures, cfg.LoginLock),
-		hashing: make(chan struct{}, hashesAtOnce),
-		slots:   make(chan struct{}, cfg.MaxUploads),
-		large:   make(chan struct{}, largeAtOnce),
-		grace:   grace,
+		tokens:    newTokens(cfg.JWTSecret, cfg.TokenTTL, cfg.SessionTTL),
+		captcha:   newCaptcha(cfg),
+		slots:     make(chan struct{}, cfg.MaxUploads),
+		large:     make(chan struct{}, largeAtOnce),
+		requests:  newLimiter(cfg.RateLimit, cfg.RateBurst),
+		strangers: newLimiter(cfg.StrangerLimit, cfg.StrangerLimit),
+		grace:     grace,
+	}
+	if a.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
+		panic(err) // Validate refuses it
 	}
 	a.base, a.cancel = context.WithCancel(context.Background())
 	a.main = a.mainApp().Handler()
@@ -126,6 +150,7 @@ const (
 // ten seconds, cuts the rest and returns nil. It closes ln. An API serves once.
 func (a *API) Serve(ctx context.Context, ln net.Listener) error {
 	defer a.cancel()
+	defer a.captcha.close()
 	if err := ingest.Sweep(a.cfg.UploadDir); err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -141,6 +166,7 @@ func (a *API) Serve(ctx context.Context, ln net.Listener) error {
 	err := a.server.ShutdownWithContext(stop)
 	a.cancel()
 	a.conns.closeAll(cutting)
+	a.awaitAudits()
 	if errors.Is(err, context.DeadlineExceeded) {
 		a.Log.Warn("requests were cut off at shutdown")
 		err = nil
@@ -152,9 +178,7 @@ func (a *API) fiberConfig() fiber.Config {
 	return fiber.Config{
 		Immutable:               true, // else a kept parameter changes with the connection's next request
 		DisableStartupMessage:   true,
-		EnableTrustedProxyCheck: true, // else anybody's header is the address
-		TrustedProxies:          a.cfg.TrustedProxies,
-		ProxyHeader:             "X-Real-Ip",
+		EnableTrustedProxyCheck: true, // fiber believes no proxy; addressOf does
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
 			a.fail(c.Context(), err)
 			return nil
@@ -171,9 +195,8 @@ func (a *API) mainApp() *fiber.App {
 	if a.SystemOnly {
 		return app
 	}
-	app.Post("/auth/login", a.login)
-
-	app.Get("/user/tariff", a.authenticated, a.tariff)
+	a.docsRoutes(app)
+	a.accountRoutes(app)
 	app.Get("/user/vocabulary", a.authenticated, a.vocabulary)
 	app.Put("/user/vocabulary", a.authenticated, a.setVocabulary)
 	app.Post("/add_chat_analysis_task", a.authenticated, a.addChat)

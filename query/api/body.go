@@ -53,7 +53,7 @@ func (b *body) Read(p []byte) (int, error) {
 		deadline = b.until
 	}
 	if err := b.conn.SetReadDeadline(deadline); err != nil {
-		return 0, badRequest("the connection is broken")
+		return 0, badRequest(schemas.T("the connection is broken"))
 	}
 	n, err := b.stream.Read(p)
 	b.read += n

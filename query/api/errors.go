@@ -31,7 +31,7 @@ func (e *statusError) Error() string { return e.err.Error() }
 // Unwrap returns the coded error.
 func (e *statusError) Unwrap() error { return e.err }
 
-func badRequest(detail string) error {
+func badRequest(detail schemas.Text) error {
 	return &statusError{status: fasthttp.StatusBadRequest, err: schemas.Fail(schemas.CodeInvalid, "%s", detail)}
 }
 
@@ -100,6 +100,8 @@ func (a *API) write(ctx *fasthttp.RequestCtx, status int, v any) {
 	}
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/json; charset=utf-8")
+	ctx.Response.Header.Set(fasthttp.HeaderContentLanguage, callOf(ctx).lang)
+	ctx.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptLanguage)
 	ctx.Response.SetBodyRaw(data)
 }
 

@@ -196,6 +196,7 @@ func isTraceParent(s string) bool {
 
 // created is the answer of POST /addtaskcall.
 type created struct {
+	Success   bool         `json:"success"` // ours, as on every other answer
 	ID        int64        `json:"id"`
 	ErrorCode schemas.Code `json:"error_code"`
 	Message   string       `json:"error_message,omitempty"`
@@ -205,7 +206,7 @@ type created struct {
 // newCreated answers a duplicate with 4091 and the first task, all else with
 // success, also a request that is repeated with its Idempotency-Key.
 func newCreated(r ingest.Receipt, lang string) created {
-	out := created{ID: r.Task.ID, Code: r.Task.Code}
+	out := created{Success: !r.Duplicate, ID: r.Task.ID, Code: r.Task.Code}
 	if r.Duplicate {
 		duplicate := schemas.Fail(schemas.CodeDuplicate, "")
 		out.ErrorCode, out.Message = duplicate.Code, duplicate.Message(lang)
@@ -267,10 +268,7 @@ func (a *API) addChat(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	answer := createdChat{Success: true, Done: "Chat analysis task created", TaskCode: receipt.Task.Code}
-	if call.lang == "ru" {
-		answer.Done = "Задача анализа чата создана"
-	}
+	answer := createdChat{Success: true, Done: schemas.T("Chat analysis task created").In(call.lang), TaskCode: receipt.Task.Code}
 	if receipt.Duplicate {
 		duplicate := newCreated(receipt, call.lang)
 		answer = createdChat{ErrorCode: duplicate.ErrorCode, Message: duplicate.Message, TaskCode: duplicate.Code}

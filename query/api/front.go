@@ -57,8 +57,9 @@ type call struct {
 	begin time.Time
 	body  *body
 
-	user schemas.User // after authentication; ID 0 before
-	lang string       // "en" or "ru"
+	user  schemas.User // after authentication; ID 0 before
+	token claims       // of the user's token
+	lang  string       // "en" or "ru"
 }
 
 type callKey struct{}
@@ -169,11 +170,11 @@ func admissible(ctx *fasthttp.RequestCtx) error {
 	}
 	raw := h.RawHeaders()
 	if bytes.Contains(raw, []byte("\n ")) || bytes.Contains(raw, []byte("\n\t")) {
-		return badRequest("a folded header") // obsolete, and read differently by those on the way here
+		return badRequest(schemas.T("a folded header")) // obsolete, and read differently by those on the way here
 	}
 	// fasthttp forgets Content-Length when there is a Transfer-Encoding; the raw header has it.
 	if h.ContentLength() == chunked && bytes.Contains(bytes.ToLower(raw), []byte("content-length")) {
-		return badRequest("both Content-Length and Transfer-Encoding")
+		return badRequest(schemas.T("both Content-Length and Transfer-Encoding"))
 	}
 	return nil
 }
@@ -231,12 +232,12 @@ func (a *API) expect(ctx *fasthttp.RequestCtx) int {
 func (a *API) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
-	status, detail := fasthttp.StatusBadRequest, "the request is malformed or was cut off"
+	status, detail := fasthttp.StatusBadRequest, schemas.T("the request is malformed or was cut off")
 	switch {
 	case errors.As(err, &small):
-		status, detail = fasthttp.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the header is larger than %d bytes", headerBytes)
+		status, detail = fasthttp.StatusRequestHeaderFieldsTooLarge, schemas.T("the header is larger than %d bytes", headerBytes)
 	case errors.As(err, &network) && network.Timeout():
-		status, detail = fasthttp.StatusRequestTimeout, "the request did not arrive in time"
+		status, detail = fasthttp.StatusRequestTimeout, schemas.T("the request did not arrive in time")
 	}
 	a.Log.Debug("unreadable request", "peer", ctx.RemoteIP(), "error", err) // clients break connections all day
 	ctx.Request.Reset()                                                     // half parsed: nothing of it may be believed

@@ -3,14 +3,14 @@ package api
 import (
 	"strings"
 
+	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
+
+	"earshot/schemas"
 )
 
-// The languages that the API speaks.
-var (
-	languages = []string{"en", "ru"}
-	matcher   = language.NewMatcher([]language.Tag{language.English, language.Russian})
-)
+// matcher chooses among schemas.Languages, in their order.
+var matcher = language.NewMatcher([]language.Tag{language.English, language.Russian})
 
 // languageOf picks the language of an answer from Accept-Language, else
 // fallback (a user's locale), else English.
@@ -21,7 +21,7 @@ func languageOf(header []byte, fallback string) string {
 		fallback = "ru"
 	}
 	switch h := string(header); {
-	case h == "" || len(h) > 256: // an honest header is short
+	case h == "" || len(h) > maxAcceptLanguage:
 		return fallback
 	case h == "en" || h == "ru":
 		return h
@@ -31,8 +31,32 @@ func languageOf(header []byte, fallback string) string {
 			return fallback
 		}
 		if _, i, confidence := matcher.Match(tags...); confidence > language.No {
-			return languages[i]
+			return schemas.Languages[i]
 		}
 		return fallback
 	}
+}
+
+// maxAcceptLanguage is what an honest header has at most.
+const maxAcceptLanguage = 256
+
+// currencyOf picks the currency of the first region of Accept-Language that
+// there are prices in, else the default one; "" when there are none in it. A
+// language without a region stands for where most people speak it, so that en is
+// shown dollars where there are prices in dollars.
+func currencyOf[P any](header []byte, prices map[string]P, byDefault string) string {
+	if len(header) <= maxAcceptLanguage {
+		tags, _, _ := language.ParseAcceptLanguage(string(header)) // of what is not readable there are none
+		for _, tag := range tags {
+			region, _ := tag.Region()
+			unit, known := currency.FromRegion(region)
+			if _, ok := prices[unit.String()]; known && ok {
+				return unit.String()
+			}
+		}
+	}
+	if _, ok := prices[byDefault]; ok {
+		return byDefault
+	}
+	return ""
 }

@@ -2,18 +2,16 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"math"
-	"net/mail"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/alexedwards/argon2id"
 	"github.com/gofiber/fiber/v2"
 
+	"earshot/ingest/accounts"
 	"earshot/query/read"
 	"earshot/schemas"
 	"earshot/sinks/state"
@@ -22,13 +20,13 @@ import (
 type loginRequest struct {
 	Email        string `json:"email"`
 	PasswordHash string `json:"password_hash"` // lower-case hex SHA-256 of the password
-	Captcha      string `json:"captcha_token"` // taken and not looked at: no provider is configured
+	Captcha      string `json:"captcha_token"` // looked at where a provider is configured
 }
 
 type loginAnswer struct {
-	Message      string                                  `json:"message"`
-	ErrorCode    int64                                   `json:"error_code"`
-	Token        string                                  `json:"token"`
+	Message   string `json:"message"`
+	ErrorCode int64  `json:"error_code"`
+	pair
 	Locale       string                                  `json:"locale"`
 	UserID       int64                                   `json:"user_id"`
 	Email        string                                  `json:"email"`
@@ -48,112 +46,130 @@ type lastTask struct {
 }
 
 // login checks an account and gives a token, with what a client shows first.
+// Errors: 4001 4002 4023 4035 4290 5030.
 func (a *API) login(c *fiber.Ctx) error {
-	var in loginRequest
-	if err := parseJSON(c, &in); err != nil {
+	if err := a.limitStranger(c.Context()); err != nil {
 		return err
 	}
-	email := strings.ToLower(strings.TrimSpace(in.Email))
-	hash := strings.ToLower(in.PasswordHash)
-	for name, value := range map[string]string{"email": email, "password_hash": hash} {
-		if value == "" {
-			return schemas.Fail(schemas.CodeMissing, "%s", name)
+	in, err := readLogin(c)
+	if err != nil {
+		return err
+	}
+	if err := a.captcha.verify(c.UserContext(), in.Captcha, a.addressOf(c.Context())); err != nil {
+		if isCode(err, schemas.CodeCaptcha) {
+			a.auditAs(c, schemas.User{Email: in.Email}, schemas.AuditCaptchaFailed, "")
 		}
+		return err
 	}
-	if !isEmail(email) {
-		return schemas.Fail(schemas.CodeInvalid, "email is not an e-mail address")
-	}
-	if b, err := hex.DecodeString(hash); err != nil || len(b) != 32 {
-		return schemas.Fail(schemas.CodeInvalid, "password_hash must be the SHA-256 of the password, 64 hexadecimal digits")
-	}
-	user, err := a.verify(c.UserContext(), email, hash, network(c.IP()))
+	user, err := a.verify(c, in.Email, in.PasswordHash)
 	if err != nil {
 		return err
 	}
 	call := callOf(c.Context())
 	call.user = user
 	call.lang = languageOf(c.Request().Header.Peek(fiber.HeaderAcceptLanguage), user.Locale)
-	answer, err := a.welcome(c.UserContext(), user)
+	answer, err := a.welcome(c.UserContext(), user, call.lang)
 	if err != nil {
 		return err
 	}
+	a.audit(c, schemas.AuditLogin, "")
 	c.Set(fiber.HeaderCacheControl, "no-store") // it holds a token
 	return a.ok(c, answer)
 }
 
-func isEmail(s string) bool {
-	address, err := mail.ParseAddress(s)
-	return err == nil && len(s) <= 254 && address.Address == s
+func readLogin(c *fiber.Ctx) (in loginRequest, err error) {
+	if err := parseJSON(c, &in); err != nil {
+		return in, err
+	}
+	email, valid := accounts.Email(in.Email)
+	in.Email, in.PasswordHash = email, strings.ToLower(in.PasswordHash)
+	switch {
+	case in.Email == "":
+		return in, schemas.Fail(schemas.CodeMissing, "email")
+	case in.PasswordHash == "":
+		return in, schemas.Fail(schemas.CodeMissing, "password_hash")
+	case !valid:
+		return in, schemas.Fail(schemas.CodeInvalid, "email is not an e-mail address")
+	}
+	return in, checkHash(in.PasswordHash)
 }
 
-// hashesAtOnce bounds the memory of argon2id (64 MB each) and the cores it may
-// take from everybody else.
-const hashesAtOnce = 2
+func checkHash(hash string) error {
+	if b, err := hex.DecodeString(hash); err != nil || len(b) != sha256.Size {
+		return schemas.Fail(schemas.CodeInvalid, "password_hash must be the SHA-256 of the password, 64 hexadecimal digits")
+	}
+	return nil
+}
 
-// unknownUser is checked when there is no such account, so that the time of an
-// answer does not tell who has one.
-var unknownUser = sync.OnceValues(func() (string, error) {
-	return argon2id.CreateHash("nobody", argon2id.DefaultParams)
-})
+// perAddress is how many times as many failures as an account an address may
+// have: it may be an office with many people.
+const perAddress = 5
 
 // verify gives the user, or 4023, the same for an unknown account, a disabled
-// one and a wrong password; 4290 after too many failures.
-func (a *API) verify(ctx context.Context, email, hash, address string) (schemas.User, error) {
-	if wait := a.logins.attempt(email, address); wait > 0 {
-		return schemas.User{}, &statusError{retry: int(math.Ceil(wait.Seconds())), err: schemas.Fail(schemas.CodeTooMany, "too many failed logins")}
+// one and a wrong password; 4290 after too many failures, in all processes
+// together.
+func (a *API) verify(c *fiber.Ctx, email, hash string) (schemas.User, error) {
+	ctx := c.UserContext()
+	account, address := "account "+email, "address "+network(a.addressOf(c.Context()))
+	wait, err := a.Store.Attempt(ctx, a.cfg.LoginLock, state.Attempts{Name: account, Limit: a.cfg.LoginFailures},
+		state.Attempts{Name: address, Limit: perAddress * a.cfg.LoginFailures})
+	if err != nil {
+		return schemas.User{}, err
+	}
+	if wait > 0 {
+		a.auditAs(c, schemas.User{Email: email}, schemas.AuditLoginLocked, "")
+		return schemas.User{}, tooMany(wait, schemas.T("too many failed logins"))
 	}
 	user, right, err := a.compare(ctx, email, hash)
-	if err != nil || right {
-		a.logins.forget(email, address, right)
+	switch {
+	case err != nil: // not checked: it counts for nothing
+		return user, errors.Join(err, a.Store.TakeBack(context.WithoutCancel(ctx), account, address))
+	case !right:
+		user.Email = email
+		a.auditAs(c, user, schemas.AuditLoginFailed, "")
+		return schemas.User{}, schemas.Fail(schemas.CodeUnauthorized, "wrong e-mail address or password")
 	}
-	if err == nil && !right {
-		err = schemas.Fail(schemas.CodeUnauthorized, "wrong e-mail address or password")
-	}
-	return user, err
+	return user, errors.Join(a.Store.TakeBack(ctx, address), a.Store.ForgetAttempts(ctx, account))
 }
 
+// compare says whether hash is the password of the account; of one that may not
+// come in, it is not. user has ID 0 when there is none.
 func (a *API) compare(ctx context.Context, email, hash string) (user schemas.User, right bool, err error) {
-	stored := ""
 	user, err = a.Store.UserByEmail(ctx, email)
-	var coded *schemas.Error
-	switch unknown := errors.As(err, &coded) && coded.Code == schemas.CodeUserNotFound; {
-	case err == nil && !user.Disabled:
-		stored = user.PasswordHash
-	case err != nil && !unknown:
+	if err != nil && !isCode(err, schemas.CodeUserNotFound) {
 		return user, false, err
-	default:
-		if stored, err = unknownUser(); err != nil {
+	}
+	may := user
+	if user.ID != 0 {
+		o, err := a.Store.Organisation(ctx, user.Org)
+		if err != nil {
 			return user, false, err
 		}
-		user = schemas.User{}
+		if user.Disabled || o.Disabled {
+			may = schemas.User{}
+		}
 	}
-	select {
-	case a.hashing <- struct{}{}:
-		defer func() { <-a.hashing }()
-	case <-ctx.Done():
-		return user, false, ctx.Err()
-	}
-	right, err = argon2id.ComparePasswordAndHash(hash, stored)
-	return user, right && user.ID != 0, err
+	right, err = a.Accounts.Right(ctx, may, hash)
+	return user, right, err
 }
 
 // readTime is how long login waits for ClickHouse. Without it a client still
 // gets in, with no last tasks: submitting does not need ClickHouse.
 const readTime = 2 * time.Second
 
-func (a *API) welcome(ctx context.Context, user schemas.User) (*loginAnswer, error) {
-	token, err := a.tokens.issue(user, time.Now())
+func (a *API) welcome(ctx context.Context, user schemas.User, lang string) (*loginAnswer, error) {
+	now := time.Now()
+	tokens, err := a.tokens.pair(user, a.tokens.newSession(now), now)
 	if err != nil {
 		return nil, err
 	}
-	out := &loginAnswer{Message: "Login successful", Token: token, Locale: user.Locale, UserID: user.ID, Email: user.Email,
+	out := &loginAnswer{Message: schemas.T("Login successful").In(lang), pair: tokens, Locale: user.Locale, UserID: user.ID, Email: user.Email,
 		LastTasks: []lastTask{}, ActivityTree: map[string]map[string]map[string]uint64{}}
 	quota, err := a.Store.Quota(ctx, user.Org)
-	var coded *schemas.Error
 	switch {
 	case err == nil:
-		out.Tariff = newLoginTariff(quota, time.Now())
-	case !errors.As(err, &coded) || coded.Code != schemas.CodeNoPlan: // without a plan the tariff is null
+		out.Tariff = newLoginTariff(quota, now)
+	case !isCode(err, schemas.CodeNoPlan): // without a plan the tariff is null
 		return nil, err
 	}
 	if out.Directories, err = state.List[schemas.Directory](ctx, a.Store, user.Org, schemas.KindDirectory); err != nil {

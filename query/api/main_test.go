@@ -25,8 +25,10 @@ import (
 
 	"earshot/deploy/engines"
 	"earshot/ingest"
+	"earshot/ingest/accounts"
 	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/schemas/openapi/conform"
 	"earshot/sinks/state"
 )
 
@@ -38,12 +40,16 @@ type world struct {
 	store   *state.Store
 	door    *ingest.Door
 	deps    Deps
+	metrics *schemas.StageMetrics
 	hash    string // of password
 }
 
 const password = "correct horse"
 
 var the world
+
+// contract is what every answer is held against.
+var contract *conform.Document
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -53,11 +59,19 @@ func run(m *testing.M) int {
 		return complain(err)
 	}
 	defer os.RemoveAll(dir)
+	if contract, err = conform.New(); err != nil {
+		return complain(err)
+	}
 	stop, err := open(dir)
 	if err != nil {
 		return complain(err)
 	}
 	code := m.Run()
+	if code == 0 {
+		if err := settle(); err != nil {
+			code = complain(err)
+		}
+	}
 	if err := stop(); err != nil {
 		return complain(err)
 	}
@@ -98,6 +112,7 @@ func open(dir string) (stop func() error, err error) {
 	var codec schemas.Codec
 	registry := prometheus.NewRegistry()
 	metrics := schemas.NewStageMetrics(registry)
+	the.metrics = metrics
 	the.store = state.New(the.engines.Redis, stateCfg)
 	projected := make(chan error, 1)
 	go func() { projected <- state.NewProjection(the.store, the.engines.Kafka, &codec, metrics, log).Run(ctx) }()
@@ -107,7 +122,9 @@ func open(dir string) (stop func() error, err error) {
 		return nil, err
 	}
 	the.door = ingest.NewDoor(ingest.Config{ProduceTimeout: 8 * time.Second}, the.store, producer, &codec, the.engines.Blobs, metrics, log)
-	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Health: the.engines.Health,
+	auditor := ingest.NewAuditor(producer, &codec, metrics, log)
+	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Auditor: auditor,
+		Accounts: accounts.New(the.store, the.door, schemas.DefaultPrices), Health: the.engines.Health,
 		DiskFree: the.engines.DiskFree, Metrics: registry, Log: log}
 	if the.hash, err = argon2id.CreateHash(ingest.PasswordHash(password), argon2id.DefaultParams); err != nil {
 		cancel()
@@ -273,10 +290,15 @@ func (r reply) want(t testing.TB, status int, code schemas.Code) {
 	}
 }
 
-// send makes a request; headers are name, value, ...
+// send makes a request; headers are name, value, ... The answer must be as the
+// OpenAPI document has it.
 func (s *service) send(t testing.TB, method, path, token string, body io.Reader, headers ...string) reply {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, body)
+	sent, err := bytesOf(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, bytes.NewReader(sent))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,6 +321,10 @@ func (s *service) send(t testing.TB, method, path, token string, body io.Reader,
 	if json.Unmarshal(raw, &r.body) != nil {
 		r.body = nil
 	}
+	if err := contract.Answer(method, req.URL.Path, r.status, r.header, raw); err != nil {
+		t.Error(err)
+	}
+	account.take(method, req, sent, r)
 	return r
 }
 

@@ -23,8 +23,6 @@ func (a *API) dictionaries(c *fiber.Ctx) error {
 			all[name] = append(all[name], term{t.ID, t.Key, t.Name(lang)})
 		}
 	}
-	c.Set(fiber.HeaderContentLanguage, lang)
-	c.Set(fiber.HeaderVary, fiber.HeaderAcceptLanguage)
 	return a.ok(c, struct {
 		Success      bool              `json:"success"`
 		ErrorCode    int64             `json:"error_code"`

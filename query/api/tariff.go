@@ -1,10 +1,12 @@
 package api
 
 import (
+	"encoding/json"
 	"math"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/shopspring/decimal"
 
 	"earshot/schemas"
 	"earshot/sinks/state"
@@ -66,38 +68,77 @@ type tariff struct {
 		ReportCount  int64 `json:"report_count"`
 		VideoMinutes int64 `json:"video_minutes"`
 		ChatCount    int64 `json:"chat_count"`
+		DailyReports int64 `json:"daily_report_count"` // of ours
 	} `json:"limits"`
 	Remaining struct {
 		availableTokens
 		ReportCount  int64 `json:"available_report_count"`
 		VideoMinutes int64 `json:"available_video_minutes"`
 		ChatCount    int64 `json:"available_chat_count"`
+		DailyReports int64 `json:"available_daily_report_count"`
 	} `json:"remaining_resources"`
 	Usage struct {
 		usedTokens
 		ReportCount  int64 `json:"used_report_count"`
 		VideoMinutes int64 `json:"used_video_minutes"`
 		ChatCount    int64 `json:"used_chat_count"`
+		DailyReports int64 `json:"used_daily_report_count"`
 	} `json:"usage"`
 	enabled
 	StartDate string `json:"start_date"`
 	EndDate   string `json:"end_date"`
 	Price     *price `json:"price,omitempty"`
+	Overage   bool   `json:"overage"`        // of ours: beyond the limits it goes on, at the price of a unit
+	Cost      *cost  `json:"cost,omitempty"` // of ours
 }
 
 type price struct {
-	Currency string  `json:"currency"`
-	Value    float64 `json:"value"`
+	Currency string      `json:"currency"`
+	Value    json.Number `json:"value"` // exact
 }
 
-// tariff answers with the current plan: what is in it, used and left. 4044
-// when there is none.
+// cost is what was used in the period so far, in money: exact decimals, not
+// rounded. What running tasks hold is not in it.
+type cost struct {
+	Currency string      `json:"currency"`
+	Package  json.Number `json:"package"`
+	Overage  json.Number `json:"overage"`
+	Total    json.Number `json:"total"`
+}
+
+func number(d decimal.Decimal) json.Number { return json.Number(d.String()) }
+
+// tariff answers with the current plan: what is in it, used and left, and what
+// it costs in the currency of the region of Accept-Language. 4044 when there is
+// none.
 func (a *API) tariff(c *fiber.Ctx) error {
 	q, err := a.Store.Quota(c.UserContext(), callOf(c.Context()).user.Org)
 	if err != nil {
 		return err
 	}
-	return a.ok(c, tariffAnswer{Success: true, Tariff: newTariff(q, time.Now())})
+	t := newTariff(q, time.Now())
+	t.setPrices(q, c.Request().Header.Peek(fiber.HeaderAcceptLanguage))
+	return a.ok(c, tariffAnswer{Success: true, Tariff: t})
+}
+
+func (t *tariff) setPrices(q state.Quota, acceptLanguage []byte) {
+	t.Overage = q.Overage
+	currency := currencyOf(acceptLanguage, q.Prices, q.Currency)
+	switch value := q.Prices[currency].Package; {
+	case value != nil:
+		t.Price = &price{currency, number(*value)}
+	case currency != "": // nothing is paid but what is used
+		t.Price = &price{currency, "0"}
+	case q.Currency != "": // agreed before there were price lists
+		t.Price = &price{q.Currency, number(decimal.NewFromFloat(q.Price))}
+	}
+	used := map[string]schemas.Used{}
+	for resource, amount := range q.Resources {
+		used[resource] = schemas.Used{Units: amount.Used, Transcribed: amount.Transcribed}
+	}
+	if c, ok := q.CostIn(currency, used); ok {
+		t.Cost = &cost{currency, number(c.Package), number(c.Overage), number(c.Package.Add(c.Overage))}
+	}
 }
 
 // unlimited is shown as limit and as what is left of a resource without limit.
@@ -134,14 +175,12 @@ func newTariff(q state.Quota, now time.Time) (t tariff) {
 		schemas.ResourceReports:      {&t.Limits.ReportCount, &t.Remaining.ReportCount, &t.Usage.ReportCount},
 		schemas.ResourceVideoMinutes: {&t.Limits.VideoMinutes, &t.Remaining.VideoMinutes, &t.Usage.VideoMinutes},
 		schemas.ResourceChats:        {&t.Limits.ChatCount, &t.Remaining.ChatCount, &t.Usage.ChatCount},
+		schemas.ResourceDailyReports: {&t.Limits.DailyReports, &t.Remaining.DailyReports, &t.Usage.DailyReports},
 	} {
 		a := amountOf(q, resource)
 		*into[0], *into[1], *into[2] = a.limit, a.available, a.used
 	}
 	t.TextTokens, t.ImageTokens = t.Remaining.TextTokens, t.Remaining.ImageTokens
 	t.Transcription, t.Images, t.Calls = t.Limits.AudioMinutes != 0, t.Limits.ImageTokens != 0, t.Limits.CallMinutes != 0
-	if q.Currency != "" {
-		t.Price = &price{q.Currency, q.Price}
-	}
 	return t
 }

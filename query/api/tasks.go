@@ -91,7 +91,8 @@ func (a *API) getTask(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	org := callOf(c.Context()).user.Org
+	call := callOf(c.Context())
+	org := call.user.Org
 	t, err := a.Store.Task(c.UserContext(), org, code)
 	if err != nil {
 		return err
@@ -105,9 +106,9 @@ func (a *API) getTask(c *fiber.Ctx) error {
 	}
 	answer := taskAnswer{
 		Success: true, ID: t.Task.ID, Type: t.Task.Type, Status: t.Status, FileName: optional(t.Task.FileName),
-		CreatedAt: stamp(t.Task.CreatedAt), UpdatedAt: stamp(t.UpdatedAt), CallDate: optional(t.Task.CallDate), Error: optional(t.Error),
+		CreatedAt: stamp(t.Task.CreatedAt), UpdatedAt: stamp(t.UpdatedAt), CallDate: optional(t.Task.CallDate), Error: optional(schemas.Retell(t.Error, call.lang)),
 		DirectoryID: optional(t.Task.DirectoryID), ReportType: optional(t.Task.ReportType), TaskCode: t.Task.Code, TaskLength: minutes(t.Task.Seconds),
-		Task: taskFailure{t.ErrorCode, optional(t.Error)},
+		Task: taskFailure{t.ErrorCode, optional(schemas.Retell(t.Error, call.lang))},
 	}
 	if there {
 		answer.Result = &taskResult{OriginalText: &text}
@@ -170,7 +171,8 @@ func (a *API) filterTasks(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	page, err := a.Reader.Filter(c.UserContext(), callOf(c.Context()).user.Org, criteria)
+	call := callOf(c.Context())
+	page, err := a.Reader.Filter(c.UserContext(), call.user.Org, criteria)
 	if err != nil {
 		return err
 	}
@@ -178,7 +180,7 @@ func (a *API) filterTasks(c *fiber.Ctx) error {
 	for i, t := range page.Tasks {
 		answer.Tasks[i] = taskRow{
 			t.ID, t.Type, t.Status, optional(t.FileName), optionalStamp(t.CreatedAt), optionalStamp(t.UpdatedAt), optional(t.OperatorName),
-			optionalStamp(t.CallTime), optional(t.CallType), optional(t.CallDate), optional(t.Error), optional(t.DirectoryID),
+			optionalStamp(t.CallTime), optional(t.CallType), optional(t.CallDate), optional(schemas.Retell(t.Error, call.lang)), optional(t.DirectoryID),
 			t.Length, t.Code, optional(t.ReportType), t.CSAT, t.ErrorCode,
 		}
 	}

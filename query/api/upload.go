@@ -47,7 +47,7 @@ func (a *API) mayUpload(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	if quota.Resources[schemas.ResourceCallMinutes].Left() < 1 {
+	if quota.Reservable(schemas.ResourceCallMinutes) < 1 {
 		return schemas.Fail(schemas.CodeQuota, "%s: none left", schemas.ResourceCallMinutes)
 	}
 	return a.room(length)

@@ -1,9 +1,6 @@
 package api
 
 import (
-	"encoding/json"
-	"time"
-
 	"github.com/gofiber/fiber/v2"
 
 	"earshot/ingest"
@@ -48,25 +45,12 @@ func (a *API) setVocabulary(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	o, err := a.Store.Organisation(c.UserContext(), user.Org)
-	if err != nil {
+	if _, err := a.Accounts.ChangeOrganisation(c.UserContext(), user.Org, func(o *schemas.Organisation) error { o.Vocabulary = terms; return nil }); err != nil {
 		return err
 	}
-	o.Vocabulary = terms
-	data, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
-	// The clock as version: of two who write at once the later one stays, in
-	// Redis as on the log.
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	e := schemas.EntityChanged{Org: user.Org, Kind: schemas.KindOrganisation, ID: user.Org, Version: now.UnixMicro(), Data: data, UpdatedAt: now}
-	if err := a.Door.Put(c.UserContext(), e); err != nil {
-		return err
-	}
+	a.audit(c, schemas.AuditSettings, "vocabulary")
 	return a.ok(c, vocabularyAnswer{Success: true, Vocabulary: terms})
 }
 
-// roleAgent is schemas.User.Role of who works with conversations and changes
-// no settings.
-const roleAgent = "agent"
+// roleAgent is schemas.RoleAgent.
+const roleAgent = schemas.RoleAgent

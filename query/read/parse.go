@@ -26,7 +26,7 @@ func ParseCriteria(body []byte) (Criteria, error) {
 	members := map[string]json.RawMessage{}
 	if len(bytes.TrimSpace(body)) > 0 {
 		if err := json.Unmarshal(body, &members); err != nil {
-			return Criteria{}, schemas.Fail(schemas.CodeInvalid, "the body must be a JSON object: %v", err)
+			return Criteria{}, schemas.Because(schemas.CodeInvalid, err, "the body must be a JSON object")
 		}
 	}
 	return parse(func(name string) (param, error) { return fromJSON(name, members[name]) })
@@ -56,8 +56,8 @@ type param struct {
 	values []value
 }
 
-func (p param) fail(format string, args ...any) error {
-	return schemas.Fail(schemas.CodeInvalid, p.name+": "+format, args...)
+func (p param) refuse(format string, args ...any) error {
+	return schemas.Fail(schemas.CodeInvalid, "%s: %s", p.name, schemas.T(format, args...))
 }
 
 func fromJSON(name string, raw json.RawMessage) (param, error) {
@@ -70,7 +70,7 @@ func fromJSON(name string, raw json.RawMessage) (param, error) {
 	}
 	var items []json.RawMessage
 	if err := json.Unmarshal(raw, &items); err != nil {
-		return p, p.fail("not a list")
+		return p, p.refuse("not a list")
 	}
 	for _, item := range items {
 		if err := p.addJSON(item, false); err != nil { // a comma inside an array's element is part of it
@@ -85,12 +85,12 @@ func (p *param) addJSON(raw json.RawMessage, csv bool) error {
 	switch c := raw[0]; {
 	case c == '"':
 		if err := json.Unmarshal(raw, &text); err != nil {
-			return p.fail("not a string")
+			return p.refuse("not a string")
 		}
 	case c == '-' || (c >= '0' && c <= '9'):
 		text = string(raw)
 	default:
-		return p.fail("must be a string, a number or a list of them")
+		return p.refuse("must be a string, a number or a list of them")
 	}
 	p.values = append(p.values, value{text, csv})
 	return nil
@@ -112,7 +112,7 @@ func (p param) list() ([]string, error) {
 				return nil, err
 			}
 			if out = append(out, part); len(out) > maxList {
-				return nil, p.fail("more than %d values", maxList)
+				return nil, p.refuse("more than %d values", maxList)
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func (p param) one(limit int) (string, error) {
 			continue
 		}
 		if out != "" {
-			return "", p.fail("must be one value")
+			return "", p.refuse("must be one value")
 		}
 		out = text
 	}
@@ -137,10 +137,10 @@ func (p param) one(limit int) (string, error) {
 
 func (p param) checkText(s string, limit int) error {
 	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
-		return p.fail("not valid UTF-8 text")
+		return p.refuse("not valid UTF-8 text")
 	}
 	if utf8.RuneCountInString(s) > limit {
-		return p.fail("longer than %d characters", limit)
+		return p.refuse("longer than %d characters", limit)
 	}
 	return nil
 }
@@ -223,7 +223,7 @@ func (p *parser) texts(name string) []string {
 func (p *parser) message(name string) string {
 	s := p.text(name, maxMessage)
 	if s != "" && len(schemas.SearchWords(s)) == 0 {
-		p.note(param{name: name}.fail("holds no word to look for"))
+		p.note(param{name: name}.refuse("holds no word to look for"))
 	}
 	return s
 }
@@ -234,7 +234,7 @@ func (p *parser) words(name string, vocabulary map[string]string) []string {
 	for _, s := range p.texts(name) {
 		word, ok := vocabulary[strings.ToLower(s)]
 		if !ok {
-			p.note(param{name: name}.fail("%q is none of %s", s, strings.Join(sortedKeys(vocabulary), ", ")))
+			p.note(param{name: name}.refuse("%q is none of %s", s, strings.Join(sortedKeys(vocabulary), ", ")))
 			return nil
 		}
 		out = append(out, word)
@@ -275,9 +275,9 @@ func (p *parser) integer(name string, low, high int64) *int64 {
 func (p *parser) toInteger(name, s string, low, high int64) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		p.note(param{name: name}.fail("%q is not a whole number", s))
+		p.note(param{name: name}.refuse("%q is not a whole number", s))
 	} else if n < low || n > high {
-		p.note(param{name: name}.fail("%d is not within %d..%d", n, low, high))
+		p.note(param{name: name}.refuse("%d is not within %d..%d", n, low, high))
 	}
 	return n
 }
@@ -289,9 +289,9 @@ func (p *parser) number(name string, high float64) *float64 {
 	}
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-		p.note(param{name: name}.fail("%q is not a number", s))
+		p.note(param{name: name}.refuse("%q is not a number", s))
 	} else if n < 0 || n > high {
-		p.note(param{name: name}.fail("%g is not within 0..%g", n, high))
+		p.note(param{name: name}.refuse("%g is not within 0..%g", n, high))
 	}
 	return &n
 }
@@ -299,7 +299,7 @@ func (p *parser) number(name string, high float64) *float64 {
 func (p *parser) numberRange(min, max string, high float64) (*float64, *float64) {
 	a, b := p.number(min, high), p.number(max, high)
 	if a != nil && b != nil && *a > *b {
-		p.note(param{name: min}.fail("%g is greater than %s %g", *a, max, *b))
+		p.note(param{name: min}.refuse("%g is greater than %s %g", *a, max, *b))
 	}
 	return a, b
 }
@@ -307,7 +307,7 @@ func (p *parser) numberRange(min, max string, high float64) (*float64, *float64)
 func (p *parser) integerRange(min, max string, low, high int64) (*int64, *int64) {
 	a, b := p.integer(min, low, high), p.integer(max, low, high)
 	if a != nil && b != nil && *a > *b {
-		p.note(param{name: min}.fail("%d is greater than %s %d", *a, max, *b))
+		p.note(param{name: min}.refuse("%d is greater than %s %d", *a, max, *b))
 	}
 	return a, b
 }
@@ -336,7 +336,7 @@ func (p *parser) dates(from, to string) (time.Time, time.Time) {
 			end = end.Truncate(time.Microsecond).Add(time.Microsecond) // the database's resolution
 		}
 		if !start.IsZero() && !start.Before(end) {
-			p.note(param{name: from}.fail("later than %s", to))
+			p.note(param{name: from}.refuse("later than %s", to))
 		}
 	}
 	return start, end
@@ -358,7 +358,7 @@ func (p *parser) date(name string) (t time.Time, wholeDay bool) {
 			}
 		}
 	}
-	p.note(param{name: name}.fail("%q is not a date (YYYY-MM-DD) or date-time (ISO 8601)", s))
+	p.note(param{name: name}.refuse("%q is not a date (YYYY-MM-DD) or date-time (ISO 8601)", s))
 	return time.Time{}, false
 }
 

@@ -29,13 +29,14 @@ func idemKey(t schemas.Task) string {
 }
 
 // dupFields are the fields of the dup hash that a live task owns. File name
-// and content make a duplicate of uploads only: two chats may well be equal.
+// and content make a duplicate of calls only: two chats may well be equal, and
+// /addtaskaudio knows no duplicates (seed section 3).
 func dupFields(t schemas.Task) []string {
 	var fields []string
 	if t.ExternalID != "" {
 		fields = append(fields, "x"+hashed(22, t.Source, t.ExternalID))
 	}
-	if t.FileName != "" {
+	if t.FileName != "" && t.Type != schemas.TypeAudio {
 		fields = append(fields, "n"+hashed(22, t.FileName))
 		if t.Digest != "" {
 			fields = append(fields, "d"+hashed(22, t.Digest))
@@ -53,7 +54,7 @@ type step [3]any
 
 // steps are what must be written together with the change from before to
 // after; before is nil for a task that was unknown.
-func steps(before, after *record, periodOf func(time.Time) string, usedAt map[string]time.Time, now time.Time) []step {
+func steps(before, after *record, periodOf func(time.Time) string, lines map[string]*schemas.UsageRecorded, now time.Time) []step {
 	var out []step
 	if before == nil {
 		before = &record{}
@@ -68,8 +69,13 @@ func steps(before, after *record, periodOf func(time.Time) string, usedAt map[st
 		hold(after, +1)
 	}
 	for resource, units := range after.Used {
-		if _, counted := before.Used[resource]; !counted && units != 0 {
-			out = append(out, step{"ledger", periodOf(usedAt[resource]) + ":u:" + resource, units})
+		if _, counted := before.Used[resource]; counted || units == 0 {
+			continue
+		}
+		period := periodOf(lines[resource].At)
+		out = append(out, step{"ledger", period + ":u:" + resource, units})
+		if lines[resource].Processing == schemas.ProcessTranscription { // of them, at a rate of their own
+			out = append(out, step{"ledger", period + ":t:" + resource, units})
 		}
 	}
 	if after.id > before.id {

@@ -78,8 +78,8 @@ func entityArgs(guard, epoch string, e schemas.EntityChanged) (keys []string, ar
 	args = []any{epoch, e.Kind, e.ID, e.Version, encodeEntity(e), e.Org, d.email}
 	if d.window != nil {
 		args = append(args, d.window.span())
-		for resource, limit := range d.window.plan.Limits {
-			args = append(args, resource, limit)
+		for resource := range d.window.plan.Limits {
+			args = append(args, resource, d.window.plan.Ceiling(resource))
 		}
 	}
 	return keys, args, nil
@@ -257,6 +257,20 @@ func (s *Store) user(ctx context.Context, org, id string) (schemas.User, error) 
 	return *u, nil
 }
 
+// Organisations gives the ids of all organisations, sorted. Errors: ErrNotReady,
+// Redis'.
+func (s *Store) Organisations(ctx context.Context) ([]string, error) {
+	if err := s.Ready(ctx); err != nil {
+		return nil, err
+	}
+	all, err := s.rdb.SMembers(ctx, keyOrgs).Result()
+	if err != nil {
+		return nil, fmt.Errorf("redis: organisations: %w", err)
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
 // Organisation gives an organisation's settings; one that was never written
 // has none but its id. Errors: ErrNotReady, Redis', or JSON that does not fit.
 func (s *Store) Organisation(ctx context.Context, org string) (schemas.Organisation, error) {
@@ -268,6 +282,24 @@ func (s *Store) Organisation(ctx context.Context, org string) (schemas.Organisat
 		return schemas.Organisation{ID: org}, nil
 	}
 	return *o, nil
+}
+
+// Version gives the highest version of an entity, deleted or not; 0 when there
+// was none. Errors: ErrNotReady, Redis'.
+func (s *Store) Version(ctx context.Context, org, kind, id string) (int64, error) {
+	pipe := s.rdb.Pipeline()
+	ready, value := pipe.Exists(ctx, keyReady), pipe.HGet(ctx, orgPrefix(org)+subEntity+kind, id)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("redis: %s: %w", kind, err)
+	}
+	if ready.Val() == 0 {
+		return 0, s.notReady()
+	}
+	if value.Val() == "" {
+		return 0, nil
+	}
+	e, err := decodeEntity(value.Val())
+	return e.version, err
 }
 
 // get gives one entity, nil when there is none or it was deleted.

@@ -150,7 +150,7 @@ func (c *taskChange) merge(before *record, plans windows, now time.Time) (*recor
 	if before != nil {
 		after = before.clone()
 	}
-	usedAt := map[string]time.Time{}
+	lines := map[string]*schemas.UsageRecorded{} // that are counted now, by resource
 	changed := false
 	for _, f := range c.facts {
 		switch {
@@ -160,7 +160,7 @@ func (c *taskChange) merge(before *record, plans windows, now time.Time) (*recor
 			changed = after.applyStatus(*f.status) || changed
 		case f.usage != nil:
 			if after.applyUsage(f.usage.Resource, f.usage.Units) {
-				changed, usedAt[f.usage.Resource] = true, f.usage.At
+				changed, lines[f.usage.Resource] = true, f.usage
 			}
 		}
 	}
@@ -168,5 +168,5 @@ func (c *taskChange) merge(before *record, plans windows, now time.Time) (*recor
 		return nil, nil
 	}
 	after.settle(plans.period)
-	return after, append(steps(before, after, plans.period, usedAt, now), step{"durable", "", ""})
+	return after, append(steps(before, after, plans.period, lines, now), step{"durable", "", ""})
 }

@@ -36,8 +36,8 @@ type position struct {
 }
 
 type usageLine struct {
-	org, resource string
-	units, at     int64 // at: µs
+	org, resource, processing string
+	units, at                 int64 // at: µs
 }
 
 func newFold() *fold {
@@ -126,7 +126,7 @@ func (f *fold) addStatus(codec *schemas.Codec, e *schemas.TaskStatus, r *kgo.Rec
 func (f *fold) addUsage(e *schemas.UsageRecorded) {
 	lines := f.usage[e.TaskCode]
 	if !slices.ContainsFunc(lines, func(l usageLine) bool { return l.resource == e.Resource }) {
-		f.usage[e.TaskCode] = append(lines, usageLine{f.once(e.Org), f.once(e.Resource), e.Units, e.At.UnixMicro()})
+		f.usage[e.TaskCode] = append(lines, usageLine{f.once(e.Org), f.once(e.Resource), f.once(e.Processing), e.Units, e.At.UnixMicro()})
 	}
 }
 
@@ -177,7 +177,7 @@ func (f *fold) change(codec *schemas.Codec, code string) (c *taskChange, bad *po
 			c.org = l.org
 		}
 		if c.org == l.org { // another organisation cannot pay
-			c.facts = append(c.facts, fact{usage: &schemas.UsageRecorded{Resource: l.resource, Units: l.units, At: time.UnixMicro(l.at)}})
+			c.facts = append(c.facts, fact{usage: &schemas.UsageRecorded{Resource: l.resource, Units: l.units, At: time.UnixMicro(l.at), Processing: l.processing}})
 		}
 	}
 	return c, bad

@@ -22,15 +22,26 @@ type Amount struct {
 	Limit    int64 // -1 = unlimited
 	Used     int64 // settled within the subscription's time
 	Reserved int64 // held by tasks that are not finished
+	// Transcribed is the part of Used that was transcribed and not analysed.
+	Transcribed int64
 }
 
-// Left is what may still be reserved, never below 0; math.MaxInt64 when the
-// resource is unlimited.
+// Left is what is left of what is included, never below 0; math.MaxInt64 when
+// the resource is unlimited.
 func (a Amount) Left() int64 {
 	if a.Limit < 0 {
 		return math.MaxInt64
 	}
 	return max(a.Limit-a.Used-a.Reserved, 0)
+}
+
+// Reservable is what may still be reserved of a resource: what is left, or
+// math.MaxInt64 where the subscription goes on beyond its limit at a price.
+func (q Quota) Reservable(resource string) int64 {
+	if q.Ceiling(resource) < 0 {
+		return math.MaxInt64
+	}
+	return q.Resources[resource].Left()
 }
 
 // Quota is the current subscription of an organisation and what is left of it.
@@ -74,9 +85,12 @@ func (s *Store) Quota(ctx context.Context, org string) (Quota, error) {
 			return Quota{}, fmt.Errorf("quota of %s: %s is %q", org, field, value)
 		}
 		a := q.Resources[part[2]]
-		if part[1] == "u" {
+		switch part[1] {
+		case "u":
 			a.Used = n
-		} else {
+		case "t":
+			a.Transcribed = n
+		case "h":
 			a.Reserved = n
 		}
 		q.Resources[part[2]] = a
@@ -108,6 +122,28 @@ func newWindow(id string, plan schemas.Subscription) window {
 		w.to = max(plan.End.UnixMilli(), 0)
 	}
 	return w
+}
+
+// Subscriptions gives an organisation's subscriptions by the id of their entity,
+// past ones and those to come too. Errors: ErrNotReady, Redis'.
+func (s *Store) Subscriptions(ctx context.Context, org string) (map[string]schemas.Subscription, error) {
+	pipe := s.rdb.Pipeline()
+	ready, plans := pipe.Exists(ctx, keyReady), pipe.HGetAll(ctx, orgPrefix(org)+subEntity+schemas.KindPlan)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("redis: plans: %w", err)
+	}
+	if ready.Val() == 0 {
+		return nil, s.notReady()
+	}
+	all, err := windowsOf(plans.Val())
+	if err != nil {
+		return nil, err
+	}
+	byID := map[string]schemas.Subscription{}
+	for _, w := range all {
+		byID[w.id] = w.plan
+	}
+	return byID, nil
 }
 
 // windowsOf reads the live plans of the entity hash, the latest first, as

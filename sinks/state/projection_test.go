@@ -141,7 +141,7 @@ func TestFlushedRedisIsBuiltAgain(t *testing.T) {
 			}
 		}
 		settled := func() bool {
-			return chatsOf(s, org) == Amount{100, 10, 10} && chatsOf(s, "org_2") == Amount{100, 10, 0}
+			return chatsOf(s, org) == Amount{Limit: 100, Used: 10, Reserved: 10} && chatsOf(s, "org_2") == Amount{Limit: 100, Used: 10, Reserved: 0}
 		}
 		eventually(t, "all is settled", settled)
 		want := dump(t, rdb)
@@ -189,10 +189,10 @@ func TestTwoProcessesShareTheLog(t *testing.T) {
 		}
 	}
 	complete(tasks[:15])
-	eventually(t, "half is counted", func() bool { return chatsOf(two, org) == Amount{100, 15, 15} })
+	eventually(t, "half is counted", func() bool { return chatsOf(two, org) == Amount{Limit: 100, Used: 15, Reserved: 15} })
 	stop[0]()
 	complete(tasks)
-	eventually(t, "the other process does it all", func() bool { return chatsOf(two, org) == Amount{100, 30, 0} })
+	eventually(t, "the other process does it all", func() bool { return chatsOf(two, org) == Amount{Limit: 100, Used: 30, Reserved: 0} })
 }
 
 func TestPoisonIsBuriedOnceAndTheRestGoesOn(t *testing.T) {
@@ -249,7 +249,7 @@ func TestRedisDownIsWaitedOut(t *testing.T) {
 		t.Error("accepted without Redis")
 	}
 	m.SetError("")
-	eventually(t, "all is applied", func() bool { return chatsOf(s, org) == Amount{100, 1, 0} })
+	eventually(t, "all is applied", func() bool { return chatsOf(s, org) == Amount{Limit: 100, Used: 1, Reserved: 0} })
 	eventually(t, "the status is applied", isStatus(s, task, schemas.StatusCompleted))
 }
 

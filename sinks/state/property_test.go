@@ -82,7 +82,7 @@ func statusOf(task schemas.Task, status string, at time.Duration) schemas.TaskSt
 
 func usageOf(task schemas.Task, resource string, units int64) schemas.UsageRecorded {
 	return schemas.UsageRecorded{ID: task.Code + "/" + resource, Org: task.Org, TaskCode: task.Code, Resource: resource,
-		Units: units, At: task.CreatedAt.Add(time.Minute)}
+		Units: units, At: task.CreatedAt.Add(time.Minute), Processing: task.Processing}
 }
 
 // life is what may happen to a task, in order.
@@ -168,6 +168,7 @@ func TestAnyOrderOfEventsEndsInTheSameState(t *testing.T) {
 			for i := range rapid.IntRange(1, 3).Draw(rt, "tasks") {
 				task := upload(org, fmt.Sprint("file", i), fmt.Sprint("d", i))
 				task.ID, task.Idempotency = int64(i+1), fmt.Sprint("key", i)
+				task.Processing = rapid.SampledFrom([]string{schemas.ProcessStandard, schemas.ProcessTranscription}).Draw(rt, "processing")
 				task.CreatedAt = task.CreatedAt.Truncate(time.Microsecond)
 				events = append(events, life(rt, task)...)
 			}

@@ -95,7 +95,7 @@ const (
 	subText      = "x:"        // + code: its original text, with a time to live
 	subIdem      = "i:"        // + digest of an Idempotency-Key: code, with a time to live
 	subDup       = "dup"       // hash: duplicate field -> code
-	subLedger    = "ledger"    // hash: PERIOD:u|h:RESOURCE -> units used | held
+	subLedger    = "ledger"    // hash: PERIOD:u|t|h:RESOURCE -> units used | of them only transcribed | held
 	subPlan      = "plan"      // hash: what Accept must know of the subscriptions, see entity.lua
 	subIDs       = "ids"       // hash: "task" or kind of entity -> last id given
 	subAccepting = "accepting" // zset: code -> ms, tasks whose event may not be on the log yet

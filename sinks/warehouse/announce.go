@@ -29,7 +29,8 @@ func (s *Sink) announce(ctx context.Context, finished map[taskKey]finish) error 
 			continue
 		}
 		usage, err := s.codec.Record(schemas.TopicUsage, source, schemas.UsageRecorded{
-			ID: f.task.Code + "/" + f.task.Resource, Org: f.task.Org, TaskCode: f.task.Code, Resource: f.task.Resource, Units: settled(f.task), At: f.at})
+			ID: f.task.Code + "/" + f.task.Resource, Org: f.task.Org, TaskCode: f.task.Code, Resource: f.task.Resource, Units: settled(f.task), At: f.at,
+			Processing: f.task.Processing})
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,7 @@ type batch struct {
 	rows     map[taskKey]*interaction
 	segments map[taskKey][]segment
 	usage    map[[2]string]ledgerLine // by organisation and id
+	audit    map[string]auditLine     // by id
 	finished map[taskKey]finish
 	poison   []poison
 }
@@ -57,7 +58,7 @@ const source = schemas.StageWarehouse
 // fold turns records into rows. Of several versions of one task only the
 // highest stays: the others would be replaced by it anyway.
 func fold(codec *schemas.Codec, records []*kgo.Record) *batch {
-	b := &batch{records: records, rows: map[taskKey]*interaction{}, segments: map[taskKey][]segment{}, usage: map[[2]string]ledgerLine{}, finished: map[taskKey]finish{}}
+	b := &batch{records: records, rows: map[taskKey]*interaction{}, segments: map[taskKey][]segment{}, usage: map[[2]string]ledgerLine{}, audit: map[string]auditLine{}, finished: map[taskKey]finish{}}
 	for _, r := range records {
 		if err := b.add(codec, r); err != nil {
 			b.poison = append(b.poison, poison{r, err})
@@ -76,6 +77,8 @@ func (b *batch) add(codec *schemas.Codec, r *kgo.Record) error {
 		return b.addAnalysis(codec, r)
 	case schemas.TopicUsage:
 		return b.addUsage(codec, r)
+	case schemas.TopicAudit:
+		return b.addAudit(codec, r)
 	}
 	// The text of a chat comes with its analysis, so its utterances are not decoded here.
 	task, err := codec.DecodeTask(r.Value)
@@ -180,7 +183,7 @@ func (b *batch) addUsage(codec *schemas.Codec, r *kgo.Record) error {
 	if err := checkTime("time of usage", at); err != nil {
 		return err
 	}
-	b.usage[[2]string{e.Org, e.ID}] = ledgerLine{Org: e.Org, ID: e.ID, TaskCode: e.TaskCode, Resource: e.Resource, Units: e.Units, At: at}
+	b.usage[[2]string{e.Org, e.ID}] = ledgerLine{Org: e.Org, ID: e.ID, TaskCode: e.TaskCode, Resource: e.Resource, Units: e.Units, Processing: e.Processing, At: at}
 	return nil
 }
 

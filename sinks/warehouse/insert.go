@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ var (
 	intoInteractions = "INSERT INTO interactions (" + columns[interaction]() + ")"
 	intoSegments     = "INSERT INTO segments (" + columns[segment]() + ")"
 	intoUsage        = "INSERT INTO usage (" + columns[ledgerLine]() + ")"
+	intoAudit        = "INSERT INTO audit (" + columns[auditLine]() + ")"
 )
 
 // insertTimeout bounds one try of one insert.
@@ -59,6 +61,9 @@ func (s *Sink) insert(ctx context.Context, b *batch, token string) error {
 	}
 	if err := send(ctx, s.conn, intoUsage, lines); err != nil {
 		return fmt.Errorf("usage: %w", err)
+	}
+	if err := send(ctx, s.conn, intoAudit, slices.Collect(b.auditLines())); err != nil {
+		return fmt.Errorf("audit: %w", err)
 	}
 	if err := send(ctx, s.conn, intoInteractions, rows); err != nil {
 		return fmt.Errorf("interactions: %w", err)

@@ -119,7 +119,7 @@ func newEnv(t testing.TB, log io.Writer) (*env, func()) {
 	if e.client, err = e.newClient(); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"interactions", "segments", "usage"} {
+	for _, table := range []string{"interactions", "segments", "usage", "audit"} {
 		exec(t, "TRUNCATE TABLE "+table)
 	}
 	return e, func() {

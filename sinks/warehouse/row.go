@@ -124,6 +124,8 @@ type ledgerLine struct {
 	Resource string    `ch:"resource"`
 	Units    int64     `ch:"units"`
 	At       time.Time `ch:"at"`
+
+	Processing string `ch:"processing_type"`
 }
 
 // rowVersion orders the rows of a task: first by status, then by the version

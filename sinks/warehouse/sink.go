@@ -1,6 +1,6 @@
 // Package warehouse brings the log into ClickHouse: one row per task, its
-// utterances, and the usage ledger; see schemas/ddl for the tables. It also
-// runs their migrations.
+// utterances, the usage ledger and the audit events; see schemas/ddl for the
+// tables. It also runs their migrations.
 package warehouse
 
 import (
@@ -35,7 +35,7 @@ func (c *Config) Validate() error {
 
 // topics are what the warehouse is a projection of.
 var topics = []string{schemas.TopicAudio, schemas.TopicAudioBulk, schemas.TopicText, schemas.TopicTextBulk, schemas.TopicReport,
-	schemas.TopicStatus, schemas.TopicTranscripts, schemas.TopicAnalyses, schemas.TopicUsage}
+	schemas.TopicStatus, schemas.TopicTranscripts, schemas.TopicAnalyses, schemas.TopicUsage, schemas.TopicAudit}
 
 const (
 	retryFirst    = 100 * time.Millisecond

@@ -137,6 +137,9 @@ var poisons = map[string]func(e *env) *kgo.Record{
 	"usage of nobody": func(e *env) *kgo.Record {
 		return e.record(schemas.TopicUsage, schemas.UsageRecorded{ID: "x", At: epoch})
 	},
+	"nothing done": func(e *env) *kgo.Record {
+		return e.record(schemas.TopicAudit, schemas.AuditRecorded{ID: "x", At: epoch})
+	},
 }
 
 // Whatever comes twice or out of order, cannot be read, is cut off in the

@@ -179,7 +179,7 @@ func (e *Engine) ready(ctx context.Context) (*process, error) {
 	p, err := start(ctx, q, e.log)
 	switch {
 	case errors.Is(err, errUnusable):
-		return nil, schemas.Because(schemas.CodeNoModel, err, "whisper.cpp refuses %s; %s%s", e.weights.name, howToGet, e.models)
+		return nil, schemas.Because(schemas.CodeNoModel, err, "whisper.cpp refuses %s; %s", e.weights.name, howToGet(e.models))
 	case err != nil && ctx.Err() == nil:
 		e.failed(err)
 		return nil, err
@@ -195,7 +195,7 @@ func (e *Engine) ready(ctx context.Context) (*process, error) {
 // find looks for the models until they are found; then they stay.
 func (e *Engine) find() (err error) {
 	if !withWhisper {
-		return schemas.Because(schemas.CodeNoModel, errNoWhisper, "%v", errNoWhisper)
+		return schemas.Because(schemas.CodeNoModel, errNoWhisper, "this program was built without whisper.cpp; run `make build` and start bin/earshot")
 	}
 	if e.weights == nil {
 		e.weights, err = findWeights(e.cfg, e.models, e.embedded)

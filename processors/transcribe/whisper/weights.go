@@ -16,7 +16,9 @@ import (
 )
 
 // howToGet ends every message that says there is no model.
-const howToGet = "get one with `earshot model get base`, or set EARSHOT_WHISPER_MODEL to the path of a ggml Whisper model, or put it into the folder "
+func howToGet(folder string) schemas.Text {
+	return schemas.T("get one with `earshot model get base`, or set EARSHOT_WHISPER_MODEL to the path of a ggml Whisper model, or put it into the folder %s", folder)
+}
 
 // weights are the checked models that an engine loads.
 type weights struct {
@@ -50,7 +52,7 @@ func findWeights(cfg Config, folder string, embedded []byte) (*weights, error) {
 		sum := sha256.Sum256(embedded)
 		found.name, digest = "embedded", hex.EncodeToString(sum[:])
 	default:
-		return nil, schemas.Fail(schemas.CodeNoModel, "%s%s", howToGet, folder)
+		return nil, schemas.Fail(schemas.CodeNoModel, "%s", howToGet(folder))
 	}
 	found.name += "@sha256:" + digest[:12]
 	return found, nil
@@ -74,7 +76,7 @@ func (w *weights) look(folder string) (err error) {
 func checkFile(path, kind, folder string, check func(io.ReaderAt, int64) error) (digest string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", schemas.Because(schemas.CodeNoModel, err, "the file %s cannot be opened; %s%s", path, howToGet, folder)
+		return "", schemas.Because(schemas.CodeNoModel, err, "the file %s cannot be opened; %s", path, howToGet(folder))
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -82,7 +84,7 @@ func checkFile(path, kind, folder string, check func(io.ReaderAt, int64) error) 
 		return "", fmt.Errorf("model %s: %w", path, err)
 	}
 	if err := check(f, info.Size()); err != nil {
-		return "", schemas.Because(schemas.CodeNoModel, err, "%s is not a whole ggml %s model; %s%s", path, kind, howToGet, folder)
+		return "", schemas.Because(schemas.CodeNoModel, err, "%s is not a whole ggml %s model; %s", path, kind, howToGet(folder))
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {

@@ -1,16 +1,13 @@
-package ingest
+package accounts
 
 import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/alexedwards/argon2id"
 
 	"earshot/schemas"
 )
@@ -24,31 +21,24 @@ type Bootstrap struct {
 	Locale       string `env:"EARSHOT_BOOTSTRAP_LOCALE" envDefault:"en" help:"language of the first administrator: en or ru"`
 }
 
-// PasswordHash is what a client of the Transcripto API sends for a password:
-// the lower-case hex SHA-256 (DESIGN "Reading the seeds").
-func PasswordHash(password string) string {
-	sum := sha256.Sum256([]byte(password))
-	return hex.EncodeToString(sum[:])
-}
-
 // Bootstrap creates the first organisation, its plan and its administrator
 // when there is no user yet; it returns the password if it had to make one up.
 // Ids are derived from the address, so that two processes starting at once
 // create one organisation.
-func (d *Door) Bootstrap(ctx context.Context, b Bootstrap) (generated string, err error) {
-	has, err := d.store.HasUsers(ctx)
+func (a *Accounts) Bootstrap(ctx context.Context, b Bootstrap) (generated string, err error) {
+	has, err := a.store.HasUsers(ctx)
 	if err != nil || has {
 		return "", err
 	}
-	plan, ok := schemas.Plans[b.Plan]
-	if !ok {
-		return "", fmt.Errorf("EARSHOT_BOOTSTRAP_PLAN: there is no plan %q; choose pro, enterprise, enterprise_plus or on_premise", b.Plan)
+	plan, err := a.Plan(b.Plan)
+	if err != nil {
+		return "", fmt.Errorf("EARSHOT_BOOTSTRAP_PLAN: %w", err)
 	}
 	if b.Password == "" {
 		generated = rand.Text()
 		b.Password = generated
 	}
-	hash, err := argon2id.CreateHash(PasswordHash(b.Password), argon2id.DefaultParams)
+	hash, err := a.hash(ctx, b.Password)
 	if err != nil {
 		return "", fmt.Errorf("hash the password: %w", err)
 	}
@@ -61,13 +51,9 @@ func (d *Door) Bootstrap(ctx context.Context, b Bootstrap) (generated string, er
 	}{
 		{schemas.KindOrganisation, org, schemas.Organisation{ID: org, Name: b.Organisation, Locale: b.Locale}},
 		{schemas.KindPlan, org, plan.Subscribe(time.Now())},
-		{schemas.KindUser, "1", schemas.User{ID: 1, Org: org, Email: email, PasswordHash: hash, Locale: b.Locale, Role: "admin"}},
+		{schemas.KindUser, "1", schemas.User{ID: 1, Org: org, Email: email, PasswordHash: hash, Locale: b.Locale, Role: schemas.RoleAdmin}},
 	} {
-		data, err := json.Marshal(e.value)
-		if err != nil {
-			return "", err
-		}
-		if err := d.Put(ctx, schemas.EntityChanged{Org: org, Kind: e.kind, ID: e.id, Version: 1, Data: data}); err != nil {
+		if err := a.put(ctx, org, e.kind, e.id, e.value); err != nil {
 			return "", fmt.Errorf("create the first %s: %w", e.kind, err)
 		}
 	}

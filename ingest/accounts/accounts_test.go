@@ -1,0 +1,271 @@
+package accounts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+	"gocloud.dev/blob/memblob"
+
+	"earshot/ingest"
+	"earshot/schemas"
+	"earshot/sinks/state"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is accounts over a log and a state of the test's own.
+type house struct {
+	*Accounts
+	t       *testing.T
+	rdb     *redis.Client
+	auditor *ingest.Auditor
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{t: t}
+	var topics []kfake.Opt
+	for _, topic := range schemas.Topics {
+		topics = append(topics, kfake.SeedTopics(int32(topic.Partitions), topic.Name))
+	}
+	cluster, err := kfake.NewCluster(append(topics, kfake.NumBrokers(1))...)
+	h.must(err)
+	t.Cleanup(cluster.Close)
+	client := func(opts ...kgo.Opt) (*kgo.Client, error) {
+		return kgo.NewClient(append(opts, kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.FetchMaxWait(50*time.Millisecond))...)
+	}
+	h.rdb = redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { h.rdb.Close() })
+	store := state.New(h.rdb, state.Config{})
+	producer, err := client()
+	h.must(err)
+	t.Cleanup(producer.Close)
+	bucket := memblob.OpenBucket(nil)
+	t.Cleanup(func() { bucket.Close() })
+	var codec schemas.Codec
+	metrics, log := schemas.NewStageMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- state.NewProjection(store, client, &codec, metrics, log).Run(ctx) }()
+	t.Cleanup(func() { cancel(); h.must(<-done) })
+	h.must(store.AwaitReady(t.Context()))
+	door := ingest.NewDoor(ingest.Config{ProduceTimeout: 20 * time.Second}, store, producer, &codec, bucket, metrics, log)
+	h.Accounts, h.auditor = New(store, door, schemas.DefaultPrices), ingest.NewAuditor(producer, &codec, metrics, log)
+	return h
+}
+
+func (h *house) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// flush empties Redis and waits until the state is built again.
+func (h *house) flush() {
+	h.t.Helper()
+	h.must(h.rdb.FlushAll(h.t.Context()).Err())
+	h.must(h.store.AwaitReady(h.t.Context()))
+}
+
+// admin runs `earshot admin ARGS` with stdin and gives what it prints.
+func (h *house) admin(stdin, args string) (string, error) {
+	h.t.Helper()
+	var out bytes.Buffer
+	var c Commands
+	parser, err := kong.New(&c, kong.BindTo(h.t.Context(), (*context.Context)(nil)))
+	h.must(err)
+	parsed, err := parser.Parse(strings.Fields(args))
+	if err != nil {
+		return "", err
+	}
+	err = parsed.Run(&Console{In: strings.NewReader(stdin), Out: &out, Open: func(_ context.Context, do func(*Accounts, *ingest.Auditor) error) error {
+		return do(h.Accounts, h.auditor)
+	}})
+	return out.String(), err
+}
+
+func codeOf(err error) schemas.Code {
+	var coded *schemas.Error
+	errors.As(err, &coded)
+	if coded == nil {
+		return 0
+	}
+	return coded.Code
+}
+
+func TestCommands(t *testing.T) {
+	h := newHouse(t)
+	run := func(stdin, args string) string {
+		t.Helper()
+		out, err := h.admin(stdin, args)
+		if err != nil {
+			t.Fatalf("%s: %v", args, err)
+		}
+		return out
+	}
+	org := strings.TrimSpace(run("", "org create Acme --locale ru"))
+	if out := run("", "org list"); !strings.Contains(out, org) || !strings.Contains(out, "Acme") {
+		t.Error(out)
+	}
+	out := run("", "user create boss@acme.example --role admin --org "+org)
+	_, generated, _ := strings.Cut(strings.TrimSuffix(out, " (shown once)\n"), "password ")
+	run("a password from a file\n", "user create agent@acme.example --password-stdin --org "+org)
+	h.flush() // all of it is on the log
+	if out := run("", "user list --org "+org); !strings.Contains(out, "boss@acme.example") || !strings.Contains(out, "agent@acme.example") || out != run("", "user list") {
+		t.Error(out)
+	}
+	right := func(email, password string) bool {
+		t.Helper()
+		u, err := h.ByEmail(t.Context(), email)
+		h.must(err)
+		right, err := h.Right(t.Context(), u, ingest.PasswordHash(password))
+		h.must(err)
+		if u.Locale != "ru" {
+			t.Errorf("locale %q", u.Locale)
+		}
+		return right
+	}
+	if !right("boss@acme.example", generated) || !right("agent@acme.example", "a password from a file") || right("agent@acme.example", generated) {
+		t.Error("the passwords are others")
+	}
+	run("another password altogether\r\n", "user password agent@acme.example --password-stdin")
+	if !right("agent@acme.example", "another password altogether") {
+		t.Error("the new password is another")
+	}
+	run("", "user role agent@acme.example supervisor")
+	run("", "user disable agent@acme.example")
+	u, err := h.ByEmail(t.Context(), "agent@acme.example")
+	if err != nil || !u.Disabled || u.Role != schemas.RoleSupervisor || u.Epoch != 2 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	run("", "user enable agent@acme.example")
+	run("", "org disable "+org)
+	if o, err := h.Organisation(t.Context(), org); err != nil || !o.Disabled || o.Name != "Acme" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	run("", "org enable "+org)
+	if out := run("", "plan list"); !strings.Contains(out, "enterprise_plus") || !strings.Contains(out, "0.064") {
+		t.Error(out)
+	}
+	run("", "plan set "+org+" pro --periods 2 --overage --price 350.50")
+	if out := run("", "plan list --org "+org); strings.Count(out, "350.5 EUR") != 2 || !strings.Contains(out, "at a price") {
+		t.Error(out)
+	}
+	for args, code := range map[string]schemas.Code{
+		"user create boss@acme.example --org " + org: schemas.CodeEmailTaken, "user create nobody --org " + org: schemas.CodeUserInvalid,
+		"user create new@acme.example --org org_none": schemas.CodeUserInvalid, "user disable nobody@acme.example": schemas.CodeUserNotFound,
+		"user disable boss@acme.example": schemas.CodeUserInvalid, "org disable org_none": schemas.CodeUserInvalid,
+		"plan set " + org + " gold": schemas.CodePlanNotFound, "plan set org_none pro": schemas.CodeUserInvalid, "plan set " + org + " pro --periods 999": schemas.CodeUserInvalid,
+	} {
+		if _, err := h.admin("", args); codeOf(err) != code {
+			t.Errorf("%s: %v, want %d", args, err, code)
+		}
+	}
+	for _, args := range []string{"user password boss@acme.example --password-stdin", "user role boss@acme.example king", "plan set " + org + " pro --price much"} {
+		if _, err := h.admin("", args); err == nil {
+			t.Errorf("%s is taken", args)
+		}
+	}
+}
+
+func TestSubscriptions(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	o, err := h.CreateOrganisation(ctx, "Acme", "en")
+	h.must(err)
+	subscribe := func(plan string, terms Terms) []schemas.Subscription {
+		t.Helper()
+		_, err := h.Subscribe(ctx, o.ID, plan, terms)
+		h.must(err)
+		all, err := h.Subscriptions(ctx, o.ID)
+		h.must(err)
+		return all
+	}
+	all := subscribe("pro", Terms{Periods: 3})
+	if len(all) != 3 || !all[1].Start.Equal(all[0].End) || !all[2].Start.Equal(all[1].End) || time.Since(all[0].Start) > time.Minute {
+		t.Fatalf("%+v", all)
+	}
+	// The same plan again changes the terms of the period that runs, and cancels
+	// what was to come.
+	again := subscribe("pro", Terms{Overage: true})
+	if len(again) != 1 || !again[0].Start.Equal(all[0].Start) || !again[0].Overage {
+		t.Errorf("%+v", again)
+	}
+	other := subscribe("enterprise", Terms{})
+	q, err := h.store.Quota(ctx, o.ID)
+	if err != nil || len(other) != 2 || q.Identifier != "enterprise" || q.Overage {
+		t.Errorf("%+v, %+v, %v", other, q, err)
+	}
+	later := time.Now().AddDate(0, 0, 7)
+	if all := subscribe("pro", Terms{Start: later}); len(all) != 3 || all[2].Start.Before(later.Add(-time.Second)) {
+		t.Errorf("%+v", all)
+	}
+	if q, err := h.store.Quota(ctx, o.ID); err != nil || q.Identifier != "enterprise" {
+		t.Errorf("what begins in a week holds now: %+v, %v", q, err)
+	}
+	h.flush()
+	if all, err := h.Subscriptions(ctx, o.ID); err != nil || len(all) != 3 {
+		t.Errorf("after Redis was lost: %+v, %v", all, err)
+	}
+}
+
+func TestBootstrapOnce(t *testing.T) {
+	h := newHouse(t)
+	b := Bootstrap{Email: "Admin@Localhost", Organisation: "Mine", Plan: "gold", Locale: "en"}
+	if _, err := h.Bootstrap(t.Context(), b); codeOf(err) != schemas.CodePlanNotFound {
+		t.Error(err)
+	}
+	b.Plan = "on_premise"
+	password, err := h.Bootstrap(t.Context(), b)
+	h.must(err)
+	if again, err := h.Bootstrap(t.Context(), b); again != "" || err != nil {
+		t.Error("a second first administrator", err)
+	}
+	u, err := h.ByEmail(t.Context(), "admin@localhost")
+	h.must(err)
+	if right, err := h.Right(t.Context(), u, ingest.PasswordHash(password)); !right || err != nil || u.Role != schemas.RoleAdmin || len(password) < 20 {
+		t.Errorf("%+v %v", u, err)
+	}
+	if q, err := h.store.Quota(t.Context(), u.Org); err != nil || q.Identifier != "on_premise" {
+		t.Errorf("%+v %v", q, err)
+	}
+}
+
+func TestPriceListOfAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plans.yaml")
+	write := func(text string) *Config {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return &Config{Plans: path}
+	}
+	own := write("currency: USD\nrates: {USD: {minute: 1, chat: 2, transcription: 3}}\nplans:\n- {id: 9, identifier: one, name: One, months: 1, package: {USD: 10}}\n")
+	if list, err := own.Prices(); err != nil || list.Plans[0].Prices["USD"].Package.String() != "10" || own.Validate() != nil {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if err := write("plans: 7").Validate(); err == nil || !strings.Contains(err.Error(), "EARSHOT_PLANS") {
+		t.Error(err)
+	}
+	if err := (&Config{Plans: path + "x"}).Validate(); err == nil {
+		t.Error("a file that is not there")
+	}
+	if err := new(Config).Validate(); err != nil {
+		t.Error(err)
+	}
+}
