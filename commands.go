@@ -88,7 +88,7 @@ func (a *admin) ProvideConsole() (*accounts.Console, error) {
 // stateTime is how long the commands wait for the state.
 const stateTime = time.Minute
 
-func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Auditor) error) error {
+func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Auditor) error) (err error) {
 	cfg, log, err := load(a.Data)
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Au
 		go func() {
 			projected <- state.NewProjection(p.store, p.engines.Kafka, p.codec, p.metrics, log).Run(ctx)
 		}()
-		defer func() { cancel(); <-projected }()
+		defer func() { cancel(); err = errors.Join(err, <-projected) }()
 	}
 	ready, stop := context.WithTimeout(ctx, stateTime)
 	defer stop()

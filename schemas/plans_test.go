@@ -164,7 +164,7 @@ func TestAPriceListOfOnesOwn(t *testing.T) {
 		"no number":               {"99.9", "cheap"},
 		"no YAML":                 {"plans:", "plans"},
 	} {
-		if _, err := ParsePrices([]byte(strings.Replace(smallList, change[0], change[1], -1))); err == nil {
+		if _, err := ParsePrices([]byte(strings.ReplaceAll(smallList, change[0], change[1]))); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
