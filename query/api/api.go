@@ -1,8 +1,8 @@
 // Package api is the HTTP API: the first part of Transcripto's (seed sections
 // 1 to 4), and what an operator needs (health, readiness, metrics).
 //
-//	conn ─► front ─┬─ POST /addtaskcall ─► uploads (fiber) ─ streams the body
-//	               └─ anything else ─────► main (fiber) ─── has the whole, small body
+//	conn ─► front ─┬─ POST /addtaskcall, /addtaskaudio ─► uploads (fiber) ─ streams the body
+//	               └─ anything else ────────────────────► main (fiber) ─── has the whole, small body
 //
 // front.go says why there are two apps behind one listener.
 package api
@@ -189,8 +189,9 @@ func (a *API) mainApp() *fiber.App {
 	return app
 }
 
-// uploadPath is what the front gives to the second app.
-const uploadPath = "/addtaskcall"
+// uploadPaths are what the front gives to the second app, with the type of task
+// that each makes.
+var uploadPaths = map[string]string{"/addtaskcall": schemas.TypeCall, "/addtaskaudio": schemas.TypeAudio}
 
 func (a *API) uploadApp() *fiber.App {
 	cfg := a.fiberConfig()
@@ -198,7 +199,9 @@ func (a *API) uploadApp() *fiber.App {
 	cfg.DisablePreParseMultipartForm = true
 	app := fiber.New(cfg)
 	app.Use(a.within(a.cfg.UploadTimeout))
-	app.Post(uploadPath, a.authenticated, a.addTaskCall)
+	for path := range uploadPaths {
+		app.Post(path, a.authenticated, a.addRecording)
+	}
 	return app
 }
 
