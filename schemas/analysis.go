@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Analysis is everything the analyser says about one conversation, with the
 // evidence for it. Topic analyses. Re-analysis is a new Version, not a new
@@ -134,4 +137,15 @@ func PolitenessGrade(p float64) int64 {
 		return 4
 	}
 	return 5
+}
+
+var russianAnswers = map[string]string{AnswerYes: "Да", AnswerPartially: "Частично", AnswerNo: "Нет"}
+
+// AnswerName is a checklist answer in the language of a BCP 47 tag: English
+// unless it begins with "ru".
+func AnswerName(answer, lang string) string {
+	if name, ok := russianAnswers[answer]; ok && strings.HasPrefix(strings.ToLower(lang), "ru") {
+		return name
+	}
+	return answer
 }

@@ -242,20 +242,11 @@ func newEvidence(a schemas.Analysis, want func(judgement string) bool) []evidenc
 	return out
 }
 
-// answersIn localises the answers of a checklist.
-var answersIn = map[string]map[string]string{
-	"ru": {schemas.AnswerYes: "Да", schemas.AnswerPartially: "Частично", schemas.AnswerNo: "Нет"},
-}
-
 func newChecklists(a schemas.Analysis, lang string) []checklist {
 	out := []checklist{}
 	for _, q := range a.Checklist {
 		judgement := "checklist." + strconv.FormatInt(q.ID, 10)
-		text := q.Answer
-		if local, ok := answersIn[lang][text]; ok {
-			text = local
-		}
-		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, text,
+		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, schemas.AnswerName(q.Answer, lang),
 			newEvidence(a, func(j string) bool { return j == judgement })}}})
 	}
 	return out
