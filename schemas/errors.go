@@ -25,6 +25,8 @@ const (
 	CodeNoResource    Code = 4041
 	CodeNoPlan        Code = 4044
 	CodeFieldsMissing Code = 4045
+	CodeFileMissing   Code = 4046 // seed section 10; section 11 gives it to payments, which Earshot does not take
+	CodeFileType      Code = 4047
 	CodeQuota         Code = 4050
 	CodeNoDuration    Code = 4052
 	CodeAccessDenied  Code = 4056
@@ -65,6 +67,8 @@ var Errors = map[Code]Meaning{
 	CodeNoResource:    {404, "Resource is unavailable", "Ресурс недоступен"},
 	CodeNoPlan:        {200, "No active plan", "Нет действующего тарифа"},
 	CodeFieldsMissing: {200, "Required fields are missing", "Не заполнены обязательные поля"},
+	CodeFileMissing:   {200, "File not found in the store", "Файл не найден в хранилище"},
+	CodeFileType:      {200, "Unsupported file_type", "Неподдерживаемый file_type"},
 	CodeQuota:         {200, "Insufficient plan resources", "Недостаточно ресурсов тарифа"},
 	CodeNoDuration:    {200, "Failed to determine audio duration", "Не удалось определить длительность аудио"},
 	CodeAccessDenied:  {200, "Access denied", "Доступ запрещён"},

@@ -225,7 +225,7 @@ func (s *stack) checkTokens() {
 	}
 	for _, endpoint := range []string{"GET /user/tariff", "GET /user/vocabulary", "PUT /user/vocabulary", "POST /addtaskcall", "POST /add_chat_analysis_task", "GET /gettask",
 		"GET /tasks/filter", "POST /tasks/filter", "GET /user/tasks/filter", "POST /user/tasks/filter",
-		"GET /api/calls_analysis/x", "GET /api/calls_analysis_v2/x", "GET /dictionaries"} {
+		"GET /api/calls_analysis/x", "GET /api/calls_analysis_v2/x", "GET /dictionaries", "POST /addtaskaudio", "GET /get_file"} {
 		method, path, _ := strings.Cut(endpoint, " ")
 		for what, token := range tokens {
 			a := s.call(&client.Client{Base: s.Base, HTTP: s.HTTP, Token: token}, method, path, nil, nil)

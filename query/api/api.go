@@ -18,6 +18,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
+	"gocloud.dev/blob"
 
 	"earshot/ingest"
 	"earshot/query/read"
@@ -35,8 +36,8 @@ type Config struct {
 	RequestTimeout time.Duration `env:"EARSHOT_REQUEST_TIMEOUT" envDefault:"15s" help:"longest time a request may take once it is read"`
 	ReadTimeout    time.Duration `env:"EARSHOT_READ_TIMEOUT" envDefault:"30s" help:"longest time for a request's header, and longest pause within its body"`
 	UploadDir      string        `env:"EARSHOT_UPLOAD_DIR" help:"folder of recordings while they arrive; empty: uploads in the data folder"`
-	UploadTimeout  time.Duration `env:"EARSHOT_UPLOAD_TIMEOUT" envDefault:"30m" help:"longest time an upload may take"`
-	MaxUploads     int           `env:"EARSHOT_MAX_UPLOADS" envDefault:"32" help:"uploads at once; more are answered 503"`
+	UploadTimeout  time.Duration `env:"EARSHOT_UPLOAD_TIMEOUT" envDefault:"30m" help:"longest time an upload, or a download of audio, may take"`
+	MaxUploads     int           `env:"EARSHOT_MAX_UPLOADS" envDefault:"32" help:"uploads at once, and downloads of audio; more are answered 503"`
 	MaxUploadBytes int64         `env:"EARSHOT_MAX_UPLOAD_BYTES" envDefault:"524288000" help:"largest recording in bytes"`
 }
 
@@ -60,6 +61,7 @@ type Deps struct {
 	Store    *state.Store
 	Reader   *read.Reader
 	Door     *ingest.Door
+	Blobs    *blob.Bucket                           // audio
 	Health   func(context.Context) map[string]error // by engine; nil is well
 	DiskFree func() error                           // not nil: no more uploads
 	Metrics  prometheus.Gatherer
@@ -79,6 +81,9 @@ type API struct {
 	hashing chan struct{} // argon2id is slow and takes memory by design: so many at once
 	slots   chan struct{} // uploads at once
 	large   chan struct{} // bodies above smallBody at once
+
+	documents chan struct{} // made at once
+	downloads chan struct{} // of audio at once
 
 	grace  time.Duration
 	base   context.Context // ends when the API has stopped serving
@@ -103,7 +108,10 @@ func New(cfg Config, deps Deps) *API {
 		hashing: make(chan struct{}, hashesAtOnce),
 		slots:   make(chan struct{}, cfg.MaxUploads),
 		large:   make(chan struct{}, largeAtOnce),
-		grace:   grace,
+
+		documents: make(chan struct{}, documentsAtOnce),
+		downloads: make(chan struct{}, cfg.MaxUploads),
+		grace:     grace,
 	}
 	a.base, a.cancel = context.WithCancel(context.Background())
 	a.main = a.mainApp().Handler()
@@ -186,6 +194,7 @@ func (a *API) mainApp() *fiber.App {
 		app.Get(path, a.authenticated, a.callsAnalysis)
 	}
 	app.Get("/dictionaries", a.authenticated, a.dictionaries)
+	a.fileRoutes(app)
 	return app
 }
 

@@ -107,7 +107,7 @@ func open(dir string) (stop func() error, err error) {
 		return nil, err
 	}
 	the.door = ingest.NewDoor(ingest.Config{ProduceTimeout: 8 * time.Second}, the.store, producer, &codec, the.engines.Blobs, metrics, log)
-	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Health: the.engines.Health,
+	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Blobs: the.engines.Blobs, Health: the.engines.Health,
 		DiskFree: the.engines.DiskFree, Metrics: registry, Log: log}
 	if the.hash, err = argon2id.CreateHash(ingest.PasswordHash(password), argon2id.DefaultParams); err != nil {
 		cancel()
