@@ -56,8 +56,8 @@ type letter struct {
 // ParseMail turns a thread into utterances, one a message, oldest first: what
 // its sender wrote, without what is quoted from earlier ones and without a
 // signature (see Unquote); HTML becomes text. The subject goes before the first.
-// Start is in seconds from the first message; began is when that was sent, zero
-// when no message tells.
+// Start is in seconds from the first message; began is when that was sent, in
+// its zone; zero when no message tells.
 //
 // Speakers are told by Operators and OperatorName, else by words of role as in a
 // chat ("support@", "bot"), else by who answers whom. The last is a guess and has
@@ -175,7 +175,7 @@ func readMail(raw []byte, unicode bool) (l letter, err error) {
 	l.id, _ = header.MessageID() // without one it cannot be told apart, and is kept
 	l.sender = senderOf(header)
 	if sent, err := header.Date(); err == nil && sent.Year() >= 1970 && sent.Year() < 2200 {
-		l.sent = sent.UTC()
+		l.sent = sent
 	}
 	p := &mailParts{unicode: unicode}
 	text, err := p.text(h, r, 0)

@@ -97,9 +97,14 @@ func TestAnotherTenantsIDsAnswerAsIfMissing(t *testing.T) {
 	}
 	// The directory 71 is the other's; the first organisation cannot file there.
 	recording := tone(3*time.Second, 500)
-	s.sameForStrangers(s.Client, "POST", "/addtaskcall", "71", nobodysDirectory, func(id string) (http.Header, []byte) {
-		return form(t, "a.wav", recording, map[string]string{"directory_id": id})
-	})
+	for _, path := range []string{"/addtaskcall", "/addtaskaudio"} {
+		s.sameForStrangers(s.Client, "POST", path, "71", nobodysDirectory, func(id string) (http.Header, []byte) {
+			return form(t, "a.wav", recording, map[string]string{"directory_id": id})
+		})
+	}
+	for _, kind := range []string{"docx_call", "txt_call", "audio"} {
+		s.sameForStrangers(other, "GET", "/get_file?file_type="+kind+"&task_code=%s", code, nobodys, nil)
+	}
 
 	s.checkSeparate(other, code, theirs)
 	s.checkTokens()

@@ -52,7 +52,7 @@ func (in *chatRequest) conversation(s *ingest.Submission) error {
 	}
 	if s.Task.Type == schemas.TypeEmail {
 		for i := range chunks {
-			chunks[i].Text = ingest.Unquote(chunks[i].Text)
+			chunks[i].Text = ingest.Unquote(ingest.Clean(chunks[i].Text))
 		}
 	}
 	text := ""
@@ -93,7 +93,7 @@ func (in *chatRequest) thread(s *ingest.Submission) (err error) {
 		return err
 	}
 	if s.Task.CallTime.IsZero() && s.Task.CallDate == "" && !began.IsZero() {
-		s.Task.CallTime, s.Task.CallDate = began.Truncate(time.Microsecond), began.Format(time.DateOnly)
+		s.Task.CallTime, s.Task.CallDate = began.UTC().Truncate(time.Microsecond), began.Format(time.DateOnly) // the day where it was sent
 	}
 	return nil
 }
