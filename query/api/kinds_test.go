@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -82,10 +83,12 @@ func topicOf(t *testing.T, code any) string {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for {
-		fetches := client.PollFetches(t.Context())
+		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			t.Fatal(err)
+			t.Fatalf("task %v is on no topic: %v", code, err)
 		}
 		for _, r := range fetches.Records() {
 			if string(r.Key) == code {
@@ -98,7 +101,7 @@ func topicOf(t *testing.T, code any) string {
 func TestLanes(t *testing.T) {
 	x := newTenant(t)
 	chat := func(lane, processing string) any {
-		return submitChat(t, x, map[string]any{"text": "Operator: " + lane + processing, "lane": lane, "processing_type": processing})
+		return submitChat(t, x, map[string]any{"text": "Operator: hello " + lane + processing, "lane": lane, "processing_type": processing})
 	}
 	recording := func(send func(...part) reply, name, lane string) any {
 		r := send(file(name+lane+".wav", wave(2+float64(len(name+lane))/10, 8000, 1)), field("lane", lane))
