@@ -145,7 +145,7 @@ func hostile() Call {
 		Language: "<\"", Reason: bad, Intent: bad, Product: bad, Driver: bad, RootCause: bad, Obstacles: bad, Dynamics: bad, NextAction: bad, Tags: []string{bad}, RiskSignals: []string{bad},
 		SalesSignals: []string{bad}, Commitments: []string{bad}, Actions: []string{bad}, Checklist: []schemas.ChecklistAnswer{{ID: 1, Question: bad, Answer: bad}},
 		Evidence: []schemas.Evidence{{Judgement: "checklist.1", Speaker: bad, Quote: bad}, {Judgement: "key_obstacles", Quote: bad}, {Judgement: "actions.0", Quote: bad}}}
-	return Call{a, []schemas.Utterance{{Speaker: bad, Text: bad}, {Speaker: schemas.RoleCustomer, Text: strings.Repeat(bad+"\n", 100)}}, bad}
+	return Call{Analysis: a, Directory: bad, Cut: true, Utterances: []schemas.Utterance{{Speaker: bad, Text: bad}, {Speaker: schemas.RoleCustomer, Text: strings.Repeat(bad+"\n", 100)}}}
 }
 
 // Whatever the texts are, the document is well-formed XML with nothing in it that
@@ -183,6 +183,9 @@ func TestTextsStayTexts(t *testing.T) {
 	}
 	text := strings.Join(pages(t, "hostile", document), " ")
 	for name, s := range map[string]string{"DOCX": text, "TXT": txtOf(t, hostile(), "ru")} {
+		if !strings.Contains(s, "/gettask") { // the note that it was cut
+			t.Errorf("%s does not say that it goes on", name)
+		}
 		if !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\x01\x1b\u202e\u2066\ufffe") || !strings.Contains(s, "<script>alert(1)</script> =cmd()") {
 			t.Errorf("%s: %.300q", name, s)
 		}
