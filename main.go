@@ -287,7 +287,7 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.A
 	var booted atomic.Bool
 	booted.Store(!accounts)
 	web := api.New(c, api.Deps{
-		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, DiskFree: p.engines.DiskFree, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
 		Health: func(ctx context.Context) map[string]error {
 			health := p.engines.Health(ctx)
 			health["state"] = p.store.Ready(ctx)

@@ -46,6 +46,17 @@ func ParseChat(text string, chunks []Chunk, operators ...string) ([]schemas.Utte
 			return nil, "", err
 		}
 	}
+	messages, err := said(messages)
+	if err != nil {
+		return nil, "", err
+	}
+	inOrder(messages)
+	utterances := assemble(messages, rolesOf(messages, operators))
+	return utterances, schemas.DialogueText(utterances), nil
+}
+
+// said leaves out messages without words and checks what stays.
+func said(messages []message) ([]message, error) {
 	messages = slices.DeleteFunc(messages, func(m message) bool { return m.text == "" })
 	size := 0
 	for _, m := range messages {
@@ -53,14 +64,13 @@ func ParseChat(text string, chunks []Chunk, operators ...string) ([]schemas.Utte
 	}
 	switch {
 	case len(messages) == 0:
-		return nil, "", schemas.Fail(schemas.CodeFieldsMissing, "text or chunks with the conversation")
+		return nil, schemas.Fail(schemas.CodeFieldsMissing, "the conversation has no text")
 	case size > schemas.MaxTextBytes:
-		return nil, "", tooLong(size)
+		return nil, tooLong(size)
 	case len(messages) > MaxTurns:
-		return nil, "", tooMany()
+		return nil, tooMany()
 	}
-	utterances := assemble(messages, operators)
-	return utterances, schemas.DialogueText(utterances), nil
+	return messages, nil
 }
 
 func tooLong(size int) error {
@@ -71,9 +81,8 @@ func tooMany() error {
 	return schemas.Fail(schemas.CodeInvalid, "the conversation has more than %d messages", MaxTurns)
 }
 
-func assemble(messages []message, operators []string) []schemas.Utterance {
-	inOrder(messages)
-	roles := rolesOf(messages, operators)
+// assemble makes utterances of messages in order; roles are by name.
+func assemble(messages []message, roles map[string]string) []schemas.Utterance {
 	var first *float64
 	utterances := make([]schemas.Utterance, len(messages))
 	for i, m := range messages {

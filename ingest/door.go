@@ -173,12 +173,9 @@ func prepare(s *Submission) error {
 	if t.Processing == "" {
 		t.Processing = schemas.ProcessStandard
 	}
+	t.Resource = Resource(t.Type)
 	switch t.Type {
 	case schemas.TypeCall, schemas.TypeAudio:
-		t.Resource = schemas.ResourceCallMinutes
-		if t.Type == schemas.TypeAudio {
-			t.Resource = schemas.ResourceAudioMinutes
-		}
 		t.Reserved = int64(math.Ceil(t.Seconds / 60))
 	case schemas.TypeChat, schemas.TypeEmail:
 		if len(s.Utterances) == 0 {
@@ -186,12 +183,25 @@ func prepare(s *Submission) error {
 		}
 		sum := sha256.Sum256([]byte(s.Text))
 		t.Digest, t.Bytes = hex.EncodeToString(sum[:]), int64(len(s.Text))
-		t.Resource = schemas.ResourceChats
 		t.Reserved = (t.Bytes + chatUnitBytes - 1) / chatUnitBytes
 	default:
 		return schemas.Fail(schemas.CodeInvalid, "task type %q cannot be submitted", t.Type)
 	}
 	return nil
+}
+
+// Resource is what a task of a type uses of its plan: minutes, or for texts
+// chats of 50 KB; "" for a type that cannot be submitted.
+func Resource(taskType string) string {
+	switch taskType {
+	case schemas.TypeCall:
+		return schemas.ResourceCallMinutes
+	case schemas.TypeAudio:
+		return schemas.ResourceAudioMinutes
+	case schemas.TypeChat, schemas.TypeEmail:
+		return schemas.ResourceChats
+	}
+	return ""
 }
 
 func topicOf(s *Submission) string {

@@ -135,3 +135,14 @@ func PolitenessGrade(p float64) int64 {
 	}
 	return 5
 }
+
+var answerNames = map[string]Text{AnswerYes: T("Yes"), AnswerPartially: T("Partially"), AnswerNo: T("No")}
+
+// AnswerName is a checklist answer in the language of a BCP 47 tag, English when
+// we do not speak it.
+func AnswerName(answer, lang string) string {
+	if name, ok := answerNames[answer]; ok {
+		return name.In(lang)
+	}
+	return answer
+}

@@ -27,7 +27,7 @@ const (
 	CodeBadLink       Code = 4043
 	CodeNoPlan        Code = 4044
 	CodeFieldsMissing Code = 4045
-	CodeFileMissing   Code = 4046
+	CodeFileMissing   Code = 4046 // seed section 10; section 11 gives it to payments, which Earshot does not take
 	CodeFileType      Code = 4047
 	CodeQuota         Code = 4050
 	CodeNoDuration    Code = 4052

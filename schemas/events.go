@@ -167,7 +167,8 @@ const (
 	RoleFromText     = "text"     // what is said, or what the submitted text says
 )
 
-// Sound is what a recording tells beyond its words. Empty for text.
+// Sound is what a recording tells beyond its words. Empty for text, but for the
+// RoleConfidence of e-mails.
 type Sound struct {
 	// RoleConfidence is how sure the roles are as a whole, 0..1; nil where
 	// nobody guessed.

@@ -97,9 +97,14 @@ func TestAnotherTenantsIDsAnswerAsIfMissing(t *testing.T) {
 	}
 	// The directory 71 is the other's; the first organisation cannot file there.
 	recording := tone(3*time.Second, 500)
-	s.sameForStrangers(s.Client, "POST", "/addtaskcall", "71", nobodysDirectory, func(id string) (http.Header, []byte) {
-		return form(t, "a.wav", recording, map[string]string{"directory_id": id})
-	})
+	for _, path := range []string{"/addtaskcall", "/addtaskaudio"} {
+		s.sameForStrangers(s.Client, "POST", path, "71", nobodysDirectory, func(id string) (http.Header, []byte) {
+			return form(t, "a.wav", recording, map[string]string{"directory_id": id})
+		})
+	}
+	for _, kind := range []string{"docx_call", "txt_call", "audio"} {
+		s.sameForStrangers(other, "GET", "/get_file?file_type="+kind+"&task_code=%s", code, nobodys, nil)
+	}
 
 	s.checkSeparate(other, code, theirs)
 	s.checkTokens()
@@ -225,7 +230,7 @@ func (s *stack) checkTokens() {
 	}
 	for _, endpoint := range []string{"GET /user/tariff", "GET /user/vocabulary", "PUT /user/vocabulary", "POST /addtaskcall", "POST /add_chat_analysis_task", "GET /gettask",
 		"GET /tasks/filter", "POST /tasks/filter", "GET /user/tasks/filter", "POST /user/tasks/filter",
-		"GET /api/calls_analysis/x", "GET /api/calls_analysis_v2/x", "GET /dictionaries"} {
+		"GET /api/calls_analysis/x", "GET /api/calls_analysis_v2/x", "GET /dictionaries", "POST /addtaskaudio", "GET /get_file"} {
 		method, path, _ := strings.Cut(endpoint, " ")
 		for what, token := range tokens {
 			a := s.call(&client.Client{Base: s.Base, HTTP: s.HTTP, Token: token}, method, path, nil, nil)

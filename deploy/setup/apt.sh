@@ -13,6 +13,7 @@ wanted=(
   chromium:chromium          # prints reports
   espeak-ng:espeak-ng        # speaks the sample calls
   pdftotext:poppler-utils    # reads reports back in tests
+  libreoffice:libreoffice-writer-nogui # opens documents in tests
 )
 
 missing=()

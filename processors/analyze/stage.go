@@ -80,6 +80,11 @@ func input(job processors.Job, p profile, cfg measure.Config) Input {
 	}
 	in.Utterances, in.Language, in.RoleSource = job.Submitted.Utterances, job.Task.Language, schemas.RoleFromText
 	in.Metrics = measure.Conversation(cfg, in.Utterances, nil, 0)
+	for _, u := range in.Utterances { // who wrote an e-mail may be a guess
+		if sure := u.RoleConfidence; sure != nil && (in.Sound.RoleConfidence == nil || *sure < *in.Sound.RoleConfidence) {
+			in.Sound.RoleConfidence = sure
+		}
+	}
 	return in
 }
 

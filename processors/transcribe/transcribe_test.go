@@ -107,6 +107,29 @@ func TestChannels(t *testing.T) {
 	}
 }
 
+// In a recording of anything nobody is made an operator, neither by channel nor
+// by what is said; who is on which channel may be stated.
+func TestRecordingsHaveNoRoles(t *testing.T) {
+	tr := newTranscriber(t, testConfig(), tiny())
+	a, b := speaks(t, "en-us+f3"), speaks(t, "en-gb-x-rp+m3")
+	task := schemas.Task{Type: schemas.TypeAudio, Source: schemas.SourceAudio}
+	for name, c := range map[string]struct {
+		channels [][]int16
+		given    []schemas.Channel
+		want     string
+	}{
+		"mono":   {[][]int16{a}, nil, "unknown"},
+		"voices": {[][]int16{slices.Concat(a, b, a, b)}, nil, "unknown"},
+		"stereo": {[][]int16{a, b}, nil, "unknown"},
+		"stated": {[][]int16{a, b}, []schemas.Channel{{Index: 0, Role: schemas.RoleCustomer}, {Index: 1, Role: schemas.RoleOperator}}, "customer operator"},
+	} {
+		got := transcribe(t, tr, schemas.TaskSubmitted{Task: task, Channels: c.given}, wavFile(t, rate, c.channels...))
+		if speakers(got) != c.want || got.Sound.RoleConfidence != nil {
+			t.Errorf("%s: %s, sure %v", name, speakers(got), got.Sound.RoleConfidence)
+		}
+	}
+}
+
 func TestTranscript(t *testing.T) {
 	tr := newTranscriber(t, testConfig(), tiny())
 	got := transcribe(t, tr, schemas.TaskSubmitted{Task: schemas.Task{Code: "c"}}, wavFile(t, rate, babble(1, 40), babble(2, 40)))

@@ -242,20 +242,11 @@ func newEvidence(a schemas.Analysis, want func(judgement string) bool) []evidenc
 	return out
 }
 
-// answersIn are the answers of a checklist as a person reads them.
-var answersIn = map[string]schemas.Text{
-	schemas.AnswerYes: schemas.T("Yes"), schemas.AnswerPartially: schemas.T("Partially"), schemas.AnswerNo: schemas.T("No"),
-}
-
 func newChecklists(a schemas.Analysis, lang string) []checklist {
 	out := []checklist{}
 	for _, q := range a.Checklist {
 		judgement := "checklist." + strconv.FormatInt(q.ID, 10)
-		text := q.Answer
-		if known, ok := answersIn[text]; ok {
-			text = known.In(lang)
-		}
-		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, text,
+		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, schemas.AnswerName(q.Answer, lang),
 			newEvidence(a, func(j string) bool { return j == judgement })}}})
 	}
 	return out

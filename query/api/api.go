@@ -1,8 +1,8 @@
 // Package api is the HTTP API: the first part of Transcripto's (seed sections
 // 1 to 4), and what an operator needs (health, readiness, metrics).
 //
-//	conn ─► front ─┬─ POST /addtaskcall ─► uploads (fiber) ─ streams the body
-//	               └─ anything else ─────► main (fiber) ─── has the whole, small body
+//	conn ─► front ─┬─ POST /addtaskcall, /addtaskaudio ─► uploads (fiber) ─ streams the body
+//	               └─ anything else ────────────────────► main (fiber) ─── has the whole, small body
 //
 // front.go says why there are two apps behind one listener.
 package api
@@ -19,6 +19,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
+	"gocloud.dev/blob"
 
 	"earshot/ingest"
 	"earshot/ingest/accounts"
@@ -43,8 +44,8 @@ type Config struct {
 	RequestTimeout time.Duration `env:"EARSHOT_REQUEST_TIMEOUT" envDefault:"15s" help:"longest time a request may take once it is read"`
 	ReadTimeout    time.Duration `env:"EARSHOT_READ_TIMEOUT" envDefault:"30s" help:"longest time for a request's header, and longest pause within its body"`
 	UploadDir      string        `env:"EARSHOT_UPLOAD_DIR" help:"folder of recordings while they arrive; empty: uploads in the data folder"`
-	UploadTimeout  time.Duration `env:"EARSHOT_UPLOAD_TIMEOUT" envDefault:"30m" help:"longest time an upload may take"`
-	MaxUploads     int           `env:"EARSHOT_MAX_UPLOADS" envDefault:"32" help:"uploads at once; more are answered 503"`
+	UploadTimeout  time.Duration `env:"EARSHOT_UPLOAD_TIMEOUT" envDefault:"30m" help:"longest time an upload, or a download of audio, may take"`
+	MaxUploads     int           `env:"EARSHOT_MAX_UPLOADS" envDefault:"32" help:"uploads at once, and downloads of audio; more are answered 503"`
 	MaxUploadBytes int64         `env:"EARSHOT_MAX_UPLOAD_BYTES" envDefault:"524288000" help:"largest recording in bytes"`
 }
 
@@ -77,6 +78,7 @@ type Deps struct {
 	Door     *ingest.Door
 	Accounts *accounts.Accounts
 	Auditor  *ingest.Auditor
+	Blobs    *blob.Bucket                           // audio
 	Health   func(context.Context) map[string]error // by engine; nil is well
 	DiskFree func() error                           // not nil: no more uploads
 	Metrics  prometheus.Gatherer
@@ -99,6 +101,8 @@ type API struct {
 	proxies   []netip.Prefix // whose X-Real-Ip is believed
 	requests  *limiter       // by user
 	strangers *limiter       // by address
+	documents chan struct{}  // made at once
+	downloads chan struct{}  // of audio at once
 
 	grace  time.Duration
 	base   context.Context // ends when the API has stopped serving
@@ -122,6 +126,8 @@ func New(cfg Config, deps Deps) *API {
 		captcha:   newCaptcha(cfg),
 		slots:     make(chan struct{}, cfg.MaxUploads),
 		large:     make(chan struct{}, largeAtOnce),
+		documents: make(chan struct{}, documentsAtOnce),
+		downloads: make(chan struct{}, cfg.MaxUploads),
 		requests:  newLimiter(cfg.RateLimit, cfg.RateBurst),
 		strangers: newLimiter(cfg.StrangerLimit, cfg.StrangerLimit),
 		grace:     grace,
@@ -209,11 +215,13 @@ func (a *API) mainApp() *fiber.App {
 		app.Get(path, a.authenticated, a.callsAnalysis)
 	}
 	app.Get("/dictionaries", a.authenticated, a.dictionaries)
+	a.fileRoutes(app)
 	return app
 }
 
-// uploadPath is what the front gives to the second app.
-const uploadPath = "/addtaskcall"
+// uploadPaths are what the front gives to the second app, with the type of task
+// that each makes.
+var uploadPaths = map[string]string{"/addtaskcall": schemas.TypeCall, "/addtaskaudio": schemas.TypeAudio}
 
 func (a *API) uploadApp() *fiber.App {
 	cfg := a.fiberConfig()
@@ -221,7 +229,9 @@ func (a *API) uploadApp() *fiber.App {
 	cfg.DisablePreParseMultipartForm = true
 	app := fiber.New(cfg)
 	app.Use(a.within(a.cfg.UploadTimeout))
-	app.Post(uploadPath, a.authenticated, a.addTaskCall)
+	for path := range uploadPaths {
+		app.Post(path, a.authenticated, a.addRecording)
+	}
 	return app
 }
 

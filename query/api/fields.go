@@ -53,6 +53,21 @@ type fields struct {
 	Language     scalar `json:"language"`
 	FileLang     scalar `json:"file_lang"` // another name of Language, as /addtaskaudio has it
 	ExternalID   scalar `json:"external_id"`
+	Lane         scalar `json:"lane"` // of ours: laneLive, or laneBulk
+}
+
+// Lanes of the queue. What is backfilled goes into the second and is worked on
+// when the first is empty; processing_type priority keeps a task in the first.
+const (
+	laneLive = "live"
+	laneBulk = "bulk"
+)
+
+// bulk tells whether the task goes into the second lane; 4001 for a lane that
+// does not exist.
+func (f *fields) bulk() (bool, error) {
+	lane, err := oneOf("lane", f.Lane, "", laneLive, laneBulk)
+	return lane == laneBulk, err
 }
 
 // set fills the field of a form's name; false when there is none such.
@@ -60,7 +75,7 @@ func (f *fields) set(name, value string) bool {
 	into, ok := map[string]*scalar{
 		"directory_id": &f.DirectoryID, "operator_name": &f.OperatorName, "client_id": &f.ClientID, "call_type": &f.CallType,
 		"call_date": &f.CallDate, "call_datetime": &f.CallDatetime, "processing_type": &f.Processing, "language": &f.Language,
-		"file_lang": &f.FileLang, "external_id": &f.ExternalID,
+		"file_lang": &f.FileLang, "external_id": &f.ExternalID, "lane": &f.Lane,
 	}[name]
 	if ok {
 		*into = scalar(value)
@@ -227,18 +242,22 @@ type chatRequest struct {
 	fields
 	Text   *string         `json:"text"`
 	Chunks json.RawMessage `json:"chunks"`
+	mailFields
 }
 
+// given tells whether a JSON field is there and not null.
+func given(raw json.RawMessage) bool { return len(raw) > 0 && !bytes.Equal(raw, []byte("null")) }
+
 // addChat answers POST /add_chat_analysis_task: 4001, 4002 when the body has
-// neither text nor chunks, 4045 when they are empty, 4044, 4050, 4091 for an
+// neither text nor chunks nor e-mails, 4045 when they are empty, 4044, 4050, 4091 for an
 // external_id that is known, 4130.
 func (a *API) addChat(c *fiber.Ctx) error {
 	var in chatRequest
 	if err := parseJSON(c, &in); err != nil {
 		return err
 	}
-	if in.Text == nil && (len(in.Chunks) == 0 || bytes.Equal(in.Chunks, []byte("null"))) {
-		return schemas.Fail(schemas.CodeMissing, "text or chunks")
+	if in.Text == nil && !given(in.Chunks) && !in.hasMail() {
+		return schemas.Fail(schemas.CodeMissing, "text, chunks or email")
 	}
 	call := callOf(c.Context())
 	t, err := a.task(c.UserContext(), in.fields, call)
@@ -251,17 +270,11 @@ func (a *API) addChat(c *fiber.Ctx) error {
 	if err := request(c.Context(), &t); err != nil {
 		return err
 	}
-	t.Type, t.Source = schemas.TypeChat, schemas.SourceChat
 	s := ingest.Submission{Task: t}
-	chunks, err := ingest.ParseChunks(in.Chunks)
-	if err != nil {
+	if s.Bulk, err = in.bulk(); err != nil {
 		return err
 	}
-	text := ""
-	if in.Text != nil {
-		text = *in.Text
-	}
-	if s.Utterances, s.Text, err = ingest.ParseChat(text, chunks, t.OperatorName); err != nil {
+	if err := in.conversation(&s); err != nil {
 		return err
 	}
 	receipt, err := a.Door.Submit(c.UserContext(), s)

@@ -31,7 +31,7 @@ import (
 //   - The body is read through body.go only, which knows its true end. A
 //     connection is kept only when that end was seen; after anything else it is
 //     closed, so that no byte of a body can ever be taken for a request.
-//   - For every path but the upload's the whole body is read here, up to a
+//   - For every path but the uploads' the whole body is read here, up to a
 //     limit by path, and handed to the main app as bytes.
 //   - Content-Encoding is refused before a byte is read: nothing here ever
 //     decompresses (2.5 KB of gzip can be 1 GB).
@@ -179,8 +179,14 @@ func admissible(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-func isUpload(ctx *fasthttp.RequestCtx) bool {
-	return ctx.IsPost() && strings.EqualFold(strings.TrimSuffix(string(ctx.Path()), "/"), uploadPath)
+func isUpload(ctx *fasthttp.RequestCtx) bool { return uploadType(ctx) != "" }
+
+// uploadType is the type of task that an upload makes; "" for any other request.
+func uploadType(ctx *fasthttp.RequestCtx) string {
+	if !ctx.IsPost() {
+		return ""
+	}
+	return uploadPaths[strings.ToLower(strings.TrimSuffix(string(ctx.Path()), "/"))]
 }
 
 // readBody reads the whole body for the main app. A body above smallBody is

@@ -123,7 +123,7 @@ func open(dir string) (stop func() error, err error) {
 	}
 	the.door = ingest.NewDoor(ingest.Config{ProduceTimeout: 8 * time.Second}, the.store, producer, &codec, the.engines.Blobs, metrics, log)
 	auditor := ingest.NewAuditor(producer, &codec, metrics, log)
-	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Auditor: auditor,
+	the.deps = Deps{Store: the.store, Reader: read.New(the.engines.ClickHouse), Door: the.door, Blobs: the.engines.Blobs, Auditor: auditor,
 		Accounts: accounts.New(the.store, the.door, schemas.DefaultPrices), Health: the.engines.Health,
 		DiskFree: the.engines.DiskFree, Metrics: registry, Log: log}
 	if the.hash, err = argon2id.CreateHash(ingest.PasswordHash(password), argon2id.DefaultParams); err != nil {

@@ -24,7 +24,16 @@ func TestTwoTenants(t *testing.T) {
 			return the.get(t, "/api/calls_analysis_v2/"+code, token)
 		},
 		"calls_analysis": func(token, code, _ string) reply { return the.get(t, "/api/calls_analysis/"+code, token) },
-		"filter by GET":  func(token, code, _ string) reply { return the.get(t, "/tasks/filter?task_code="+code, token) },
+		"docx": func(token, code, _ string) reply {
+			return the.get(t, "/get_file?file_type=docx_call&task_code="+code, token)
+		},
+		"txt": func(token, code, _ string) reply {
+			return the.get(t, "/get_file?file_type=txt_call&task_code="+code, token)
+		},
+		"audio": func(token, code, _ string) reply {
+			return the.get(t, "/get_file?file_type=audio&task_code="+code, token)
+		},
+		"filter by GET": func(token, code, _ string) reply { return the.get(t, "/tasks/filter?task_code="+code, token) },
 		"filter by POST": func(token, code, _ string) reply {
 			return the.post(t, "/user/tasks/filter", token, map[string]string{"task_code": code})
 		},
@@ -34,6 +43,10 @@ func TestTwoTenants(t *testing.T) {
 		"upload into a directory": func(token, _, directory string) reply {
 			body, kind := formOf(t, file("a.wav", wave(3, 8000, 1)), field("directory_id", directory))
 			return the.send(t, http.MethodPost, "/addtaskcall", token, strings.NewReader(string(body)), "Content-Type", kind)
+		},
+		"audio into a directory": func(token, _, directory string) reply {
+			body, kind := formOf(t, file("a.wav", wave(3, 8000, 1)), field("directory_id", directory))
+			return the.send(t, http.MethodPost, "/addtaskaudio", token, strings.NewReader(string(body)), "Content-Type", kind)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

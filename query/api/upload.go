@@ -47,8 +47,8 @@ func (a *API) mayUpload(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	if quota.Reservable(schemas.ResourceCallMinutes) < 1 {
-		return schemas.Fail(schemas.CodeQuota, "%s: none left", schemas.ResourceCallMinutes)
+	if resource := ingest.Resource(uploadType(ctx)); quota.Reservable(resource) < 1 {
+		return schemas.Fail(schemas.CodeQuota, "%s: none left", resource)
 	}
 	return a.room(length)
 }
@@ -84,9 +84,9 @@ func (a *API) room(length int64) error {
 	return nil
 }
 
-// addTaskCall answers POST /addtaskcall. Errors: 4001 4024 4025 4026 4044 4050
-// 4052 4091 4092 4130 5000 5030 5070.
-func (a *API) addTaskCall(c *fiber.Ctx) error {
+// addRecording answers POST /addtaskcall and /addtaskaudio. Errors: 4001 4024
+// 4025 4026 4044 4050 4052 4091 (calls only) 4092 4130 5000 5030 5070.
+func (a *API) addRecording(c *fiber.Ctx) error {
 	if err := a.mayUpload(c.Context()); err != nil {
 		return err
 	}
@@ -231,6 +231,9 @@ func (a *API) submission(c *fiber.Ctx, f form, call *call) (s ingest.Submission,
 	if s.Task, err = a.task(c.UserContext(), f.fields, call); err != nil {
 		return s, err
 	}
+	if s.Bulk, err = f.bulk(); err != nil {
+		return s, err
+	}
 	if !ingest.Recognised(s.Task.Language) {
 		return s, schemas.Fail(schemas.CodeInvalid, "no speech model knows the language %s; leave it out to have the nearest one detected", s.Task.Language)
 	}
@@ -250,7 +253,11 @@ func (a *API) submission(c *fiber.Ctx, f form, call *call) (s ingest.Submission,
 		}
 	}
 	t := &s.Task
-	t.Type, t.Source = schemas.TypeCall, schemas.SourceUpload
+	t.Type, t.Source = uploadType(c.Context()), schemas.SourceUpload
+	if t.Type == schemas.TypeAudio {
+		t.Source = schemas.SourceAudio
+		t.OperatorName = f.OperatorName.label() // it need not have an operator
+	}
 	t.FileName, t.ContentType, t.Digest, t.Bytes, t.Seconds = u.Name, u.ContentType, u.Digest, u.Bytes, u.Seconds
 	s.Audio = u.Path
 	return s, nil

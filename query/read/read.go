@@ -75,25 +75,42 @@ func (r *Reader) Text(ctx context.Context, org, code string) (string, error) {
 }
 
 func (r *Reader) segmentText(ctx context.Context, org, code string) (string, error) {
-	rows, err := r.conn.Query(bounded(ctx), `SELECT speaker, role_confidence, text FROM segments FINAL WHERE org = {org:String} AND code = {code:UUID}
-		AND version = (SELECT max(version) FROM segments WHERE org = {org:String} AND code = {code:UUID}) ORDER BY turn`,
-		clickhouse.Named("org", org), clickhouse.Named("code", code))
+	turns, err := r.Utterances(ctx, org, code, maxTurns)
+	return schemas.DialogueText(turns), err
+}
+
+// MaxUtterances is as many turns as a document shows; a call of ten hours has
+// half of them. maxTurns is as many as any conversation has.
+const (
+	MaxUtterances = 20_000
+	maxTurns      = 100_000
+)
+
+// Utterances returns the first turns of a task's conversation in order, at most
+// limit of them; none for a task that is unknown or has no transcript yet. Words
+// and what the recogniser thought of them stay in ClickHouse.
+func (r *Reader) Utterances(ctx context.Context, org, code string, limit int) (turns []schemas.Utterance, err error) {
+	rows, err := r.conn.Query(bounded(ctx), `SELECT turn, speaker, role_confidence, channel, start, end, text FROM segments FINAL
+		WHERE org = {org:String} AND code = {code:UUID} AND version = (SELECT max(version) FROM segments WHERE org = {org:String} AND code = {code:UUID})
+		ORDER BY turn LIMIT {limit:UInt64}`, clickhouse.Named("org", org), clickhouse.Named("code", code), clickhouse.Named("limit", limit))
 	if err != nil {
-		return "", databaseError(err)
+		return nil, databaseError(err)
 	}
 	defer rows.Close()
-	var turns []schemas.Utterance
 	for rows.Next() {
 		var u schemas.Utterance
-		if err := rows.Scan(&u.Speaker, &u.RoleConfidence, &u.Text); err != nil {
-			return "", databaseError(err)
+		var turn uint32
+		var channel int16
+		if err := rows.Scan(&turn, &u.Speaker, &u.RoleConfidence, &channel, &u.Start, &u.End, &u.Text); err != nil {
+			return nil, databaseError(err)
 		}
+		u.Turn, u.Channel = int64(turn), int64(channel)
 		turns = append(turns, u)
 	}
 	if err := rows.Err(); err != nil {
-		return "", databaseError(err)
+		return nil, databaseError(err)
 	}
-	return schemas.DialogueText(turns), nil
+	return turns, nil
 }
 
 // point reads one column of one task. One task has a row or two: sorting them

@@ -294,6 +294,10 @@ func (e *env) auditTask(r failer, f fate, completed map[string]int) {
 	if units != uint64(f.units) {
 		r.Errorf("%s %s: debit of %d %s, want %d", f.status, f.task.Type, units, f.task.Resource, f.units)
 	}
+	scan(r, "SELECT countIf(processing_type != '"+f.task.Processing+"') FROM usage FINAL WHERE task_code = '"+code+"'", &units)
+	if units != 0 {
+		r.Errorf("%s %s: not debited at the rate of %q", f.status, f.task.Type, f.task.Processing)
+	}
 	if done := f.status == schemas.StatusCompleted; done != (completed[code] > 0) {
 		r.Errorf("%s task announced as completed %d times", f.status, completed[code])
 	}
