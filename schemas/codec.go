@@ -254,6 +254,8 @@ func identity(event any) (key, traceparent string) {
 		return e.Org + "/" + e.Kind + "/" + e.ID, ""
 	case UsageRecorded:
 		return e.Org, ""
+	case AnalysisRequested:
+		return e.TaskCode, ""
 	case DeadLetter:
 		return string(e.Key), ""
 	}

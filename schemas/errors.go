@@ -27,8 +27,13 @@ const (
 	CodeFieldsMissing Code = 4045
 	CodeQuota         Code = 4050
 	CodeNoDuration    Code = 4052
+	CodeNoRecord      Code = 4053
+	CodeSameQuestion  Code = 4054
+	CodeAnswered      Code = 4055
 	CodeAccessDenied  Code = 4056
 	CodeNoAnalysis    Code = 4057
+	CodeNoCategory    Code = 4059
+	CodeNoFilter      Code = 4066
 	CodeDuplicate     Code = 4091
 	CodeBadLength     Code = 4092
 	CodeTooMany       Code = 4290
@@ -67,8 +72,13 @@ var Errors = map[Code]Meaning{
 	CodeFieldsMissing: {200, "Required fields are missing", "Не заполнены обязательные поля"},
 	CodeQuota:         {200, "Insufficient plan resources", "Недостаточно ресурсов тарифа"},
 	CodeNoDuration:    {200, "Failed to determine audio duration", "Не удалось определить длительность аудио"},
+	CodeNoRecord:      {200, "Checklist or record not found", "Чек-лист или запись не найдены"},
+	CodeSameQuestion:  {200, "Duplicate checklist question", "Такой вопрос чек-листа уже есть"},
+	CodeAnswered:      {200, "Cannot edit: answers already exist", "Изменить нельзя: на вопрос уже есть ответы"},
 	CodeAccessDenied:  {200, "Access denied", "Доступ запрещён"},
 	CodeNoAnalysis:    {200, "Analysis or result data not found", "Результаты анализа не найдены"},
+	CodeNoCategory:    {200, "Category not found", "Категория не найдена"},
+	CodeNoFilter:      {200, "Filter not found", "Фильтр не найден"},
 	CodeDuplicate:     {200, "Duplicate file", "Такой файл уже загружен"},
 	CodeBadLength:     {200, "Audio is too short or too long", "Аудио слишком короткое или слишком длинное"},
 	CodeInProgress:    {409, "The same request or file is still being stored, try again in a few seconds", "Такой же запрос или файл ещё сохраняется, повторите через несколько секунд"},
