@@ -42,7 +42,7 @@ func (w *Worker) deadLetter(h *held) []Event {
 		Topic: r.Topic, Partition: int64(r.Partition), Offset: r.Offset, Key: r.Key, Value: r.Value,
 		Stage: w.Name, Reason: h.err.Error(), Attempts: int64(r.DeliveryCount()), At: time.Now().UTC(),
 	}}}
-	if h.job.Task.Code != "" {
+	if h.job.Task.Code != "" && h.job.Again == nil { // what is completed stays so
 		events = append(events, Event{schemas.TopicStatus, Failure(h.job.Task, schemas.CodeInternal,
 			fmt.Sprintf("%s failed %d times; an administrator can try it again with earshot replay", w.Name, r.DeliveryCount()))})
 	}

@@ -55,6 +55,12 @@ type Analysis struct {
 	CreatedAt time.Time  `avro:"created_at"`
 }
 
+// Analysed is a task with the version of its newest analysis that can be read.
+type Analysed struct {
+	Code    string
+	Version int64
+}
+
 // Checklist answers, in English on the log and in the database; the API
 // localises them.
 const (

@@ -26,15 +26,16 @@ const (
 const (
 	MaxName           = 255
 	MaxQuestion       = 1000
-	MaxDescription    = 4000
+	MaxDescription    = 1000
 	MaxScriptBody     = 64 << 10
 	MaxCriteria       = 16 << 10
-	MaxQuestions      = 200 // active ones
+	MaxQuestions      = 200  // active ones
+	MaxQuestionsEver  = 5000 // with those that were deleted, which stay
 	MaxActiveScripts  = 20
 	MaxScripts        = 200
 	MaxScriptVersions = 200 // kept of each script, the newest
 	MaxDirectories    = 1000
-	MaxCategories     = 300
+	MaxCategories     = 200
 	MaxFilters        = 200
 )
 

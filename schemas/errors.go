@@ -98,7 +98,8 @@ var Errors = map[Code]Meaning{
 type Error struct {
 	Code   Code
 	Detail string
-	Err    error // cause, for the log only
+	Err    error    // cause, for the log only
+	Here   *Meaning // what the code says on this endpoint, where the seed gives it several meanings; nil: that of Errors
 }
 
 // Fail returns a coded error with a formatted detail.
@@ -127,6 +128,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // unless it begins with "ru"), without the cause.
 func (e *Error) Message(lang string) string {
 	m := Errors[e.Code]
+	if e.Here != nil {
+		m = *e.Here
+	}
 	s := m.En
 	if strings.HasPrefix(strings.ToLower(lang), "ru") {
 		s = m.Ru

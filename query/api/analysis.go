@@ -126,6 +126,7 @@ type answer struct {
 	Value      bool       `json:"value"`  // true for Yes only
 	Answer     string     `json:"answer"` // localised
 	Evidence   []evidence `json:"evidence"`
+	AnsweredBy *int64     `json:"answered_by"` // the user who answered in place of the analyser, else null
 }
 
 // callsAnalysis answers GET /api/calls_analysis_v2/{task_code}: 4021, and 4057
@@ -247,16 +248,19 @@ var answersIn = map[string]map[string]string{
 	"ru": {schemas.AnswerYes: "Да", schemas.AnswerPartially: "Частично", schemas.AnswerNo: "Нет"},
 }
 
+func answerIn(lang, answer string) string {
+	if local, ok := answersIn[lang][answer]; ok {
+		return local
+	}
+	return answer
+}
+
 func newChecklists(a schemas.Analysis, lang string) []checklist {
 	out := []checklist{}
 	for _, q := range a.Checklist {
 		judgement := "checklist." + strconv.FormatInt(q.ID, 10)
-		text := q.Answer
-		if local, ok := answersIn[lang][text]; ok {
-			text = local
-		}
-		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, text,
-			newEvidence(a, func(j string) bool { return j == judgement })}}})
+		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, answerIn(lang, q.Answer),
+			newEvidence(a, func(j string) bool { return j == judgement }), optional(q.AnsweredBy)}}})
 	}
 	return out
 }

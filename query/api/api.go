@@ -55,15 +55,18 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Deps are what the API stands on. All but DiskFree are needed.
+// Deps are what the API stands on. All but DiskFree and Checklist are needed.
 type Deps struct {
 	Store    *state.Store
 	Reader   *read.Reader
 	Door     *ingest.Door
 	Health   func(context.Context) map[string]error // by engine; nil is well
 	DiskFree func() error                           // not nil: no more uploads
-	Metrics  prometheus.Gatherer
-	Log      *slog.Logger
+	// Checklist are the built-in questions by language, in force where an
+	// organisation has none of its own.
+	Checklist map[string][]schemas.ChecklistQuestion
+	Metrics   prometheus.Gatherer
+	Log       *slog.Logger
 	// SystemOnly serves /healthz, /readyz and /metrics and nothing else: a
 	// process without the role api can be watched, and takes nothing in.
 	SystemOnly bool
@@ -186,6 +189,7 @@ func (a *API) mainApp() *fiber.App {
 		app.Get(path, a.authenticated, a.callsAnalysis)
 	}
 	app.Get("/dictionaries", a.authenticated, a.dictionaries)
+	a.settingsRoutes(app)
 	return app
 }
 

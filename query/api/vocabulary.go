@@ -1,9 +1,6 @@
 package api
 
 import (
-	"encoding/json"
-	"time"
-
 	"github.com/gofiber/fiber/v2"
 
 	"earshot/ingest"
@@ -53,15 +50,7 @@ func (a *API) setVocabulary(c *fiber.Ctx) error {
 		return err
 	}
 	o.Vocabulary = terms
-	data, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
-	// The clock as version: of two who write at once the later one stays, in
-	// Redis as on the log.
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	e := schemas.EntityChanged{Org: user.Org, Kind: schemas.KindOrganisation, ID: user.Org, Version: now.UnixMicro(), Data: data, UpdatedAt: now}
-	if err := a.Door.Put(c.UserContext(), e); err != nil {
+	if err := a.Door.Save(c.UserContext(), user.Org, schemas.KindOrganisation, user.Org, o); err != nil {
 		return err
 	}
 	return a.ok(c, vocabularyAnswer{Success: true, Vocabulary: terms})
