@@ -48,8 +48,8 @@ func (d *Door) Amend(ctx context.Context, a schemas.Analysis) error {
 }
 
 // AnalyseAgain asks for finished tasks of an organisation to be analysed again,
-// with acks=all. Errors: 5030; some requests may yet be on the log, where each
-// leads to one more version of an analysis and to nothing else.
+// with acks=all. Errors: 5030; some of the requests may yet be on the log, and
+// are fulfilled then.
 func (d *Door) AnalyseAgain(ctx context.Context, requests []schemas.AnalysisRequested) error {
 	records := make([]*kgo.Record, len(requests))
 	for i, r := range requests {

@@ -27,13 +27,24 @@ func (w *Worker) bury(ctx context.Context, batch []held) {
 		if !h.hopeless && (h.record.DeliveryCount() < w.Attempts || ctx.Err() != nil) {
 			continue
 		}
-		if err := w.produce(ctx, w.deadLetter(h)); err != nil {
+		if err := w.inOrder(ctx, w.deadLetter(h)); err != nil {
 			w.Log.Error("write a dead letter", "stage", w.Name, "task", h.job.Task.Code, "error", err)
 			continue
 		}
 		w.Metrics.Errors(w.Name, "dead").Inc()
 		h.dead = true
 	}
+}
+
+// inOrder produces one event after the other: who sees a task in error finds its
+// dead letter.
+func (w *Worker) inOrder(ctx context.Context, events []Event) error {
+	for _, e := range events {
+		if err := w.produce(ctx, []Event{e}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *Worker) deadLetter(h *held) []Event {

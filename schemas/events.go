@@ -250,7 +250,8 @@ type UsageRecorded struct {
 type AnalysisRequested struct {
 	Org      string    `avro:"org"`
 	TaskCode string    `avro:"task_code"`
-	User     int64     `avro:"user"` // who asked
+	Version  int64     `avro:"version"` // that the analysis will have; once it is there, the request is fulfilled
+	User     int64     `avro:"user"`    // who asked
 	At       time.Time `avro:"at"`
 }
 

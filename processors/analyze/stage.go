@@ -59,6 +59,9 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 				if err != nil {
 					return nil, err
 				}
+				if before.Version >= job.Again.Version {
+					return nil, nil // delivered once more: it is done
+				}
 				in = again(in, before)
 			}
 			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(in)}}, nil

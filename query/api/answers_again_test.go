@@ -217,7 +217,7 @@ func requested(t *testing.T, org string) map[string]int {
 	for len(out) < 2 && ctx.Err() == nil {
 		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
 			var e schemas.AnalysisRequested
-			if err := codec.Decode(r.Value, &e); err != nil || string(r.Key) != e.TaskCode || e.User != 1 {
+			if err := codec.Decode(r.Value, &e); err != nil || string(r.Key) != e.TaskCode || e.User != 1 || e.Version < 2 {
 				t.Errorf("%+v, %v", e, err)
 			} else if e.Org == org {
 				out[e.TaskCode]++

@@ -93,7 +93,7 @@ func (a *API) request(ctx context.Context, user schemas.User, tasks []schemas.An
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	for i := range next {
 		next[i].Version++
-		requests[i] = schemas.AnalysisRequested{Org: user.Org, TaskCode: next[i].Code, User: user.ID, At: now}
+		requests[i] = schemas.AnalysisRequested{Org: user.Org, TaskCode: next[i].Code, Version: next[i].Version, User: user.ID, At: now}
 	}
 	if err := a.Store.ExpectAgain(ctx, user.Org, next, reanalyzeWait); err != nil {
 		return 0, err

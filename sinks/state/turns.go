@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"time"
 
@@ -32,7 +31,7 @@ func (s *Store) InTurn(ctx context.Context, org, name string, do func(context.Co
 		case err != nil:
 			return fmt.Errorf("redis: turn: %w", err)
 		case got:
-			return errors.Join(s.turn(ctx, key, token, do))
+			return s.turn(ctx, key, token, do)
 		case waited >= turnWait:
 			return schemas.Fail(schemas.CodeInProgress, "")
 		}
