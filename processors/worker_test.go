@@ -80,7 +80,7 @@ func (b *bed) run(attempts int32, handle func(context.Context, Job) ([]Event, er
 func (b *bed) runStage(attempts int32, done string, handle func(context.Context, Job) ([]Event, error)) (stop func()) {
 	w := &Worker{
 		Config: Config{Lock: 2 * time.Second, Grace: time.Second, Attempts: attempts},
-		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText}, Bulk: []string{schemas.TopicTextBulk, schemas.TopicAgain},
+		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText, schemas.TopicAgain}, Bulk: []string{schemas.TopicTextBulk},
 			Batch: 10, Done: schemas.StatusVersion(done), Handle: handle},
 		Slots: 2, NewClient: b.engines.Kafka, Producer: b.producer, Store: b.store, Codec: &b.codec,
 		Metrics: b.metrics, Log: slog.New(slog.DiscardHandler),

@@ -25,7 +25,7 @@ type reanalyzeAnswer struct {
 
 // reanalyze answers POST /api/calls_analysis_v2/{task_code}/reanalyze, an
 // endpoint of our own: the task is analysed again with today's checklist,
-// scripts, categories and rules, after all live work. The outcome is the next
+// scripts, categories and rules, beside the live work. The outcome is the next
 // version of its analysis; its status and its price stay. Errors: 4021, 4057.
 func (a *API) reanalyze(c *fiber.Ctx) error {
 	code, err := taskCode(c.Params("task_code"))
