@@ -159,7 +159,7 @@ func (s *serve) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		work = append(work, p.worker(analyze.Stage(a, p.store, cfg.Measure), cfg.Process.AnalyzeSlots))
+		work = append(work, p.worker(analyze.Stage(a, p.store, read.New(p.engines.ClickHouse), cfg.Measure), cfg.Process.AnalyzeSlots))
 	}
 	if s.has("sink") {
 		if err := warehouse.Migrate(ctx, p.engines.SQL()); err != nil {
@@ -284,10 +284,14 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.A
 	if err != nil {
 		return nil, err
 	}
+	checklist, err := analyze.Checklist(p.cfg.Analyze)
+	if err != nil {
+		return nil, err
+	}
 	var booted atomic.Bool
 	booted.Store(!accounts)
 	web := api.New(c, api.Deps{
-		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
 		Health: func(ctx context.Context) map[string]error {
 			health := p.engines.Health(ctx)
 			health["state"] = p.store.Ready(ctx)

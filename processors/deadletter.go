@@ -27,7 +27,7 @@ func (w *Worker) bury(ctx context.Context, batch []held) {
 		if !h.hopeless && (h.record.DeliveryCount() < w.Attempts || ctx.Err() != nil) {
 			continue
 		}
-		if err := w.produce(ctx, w.deadLetter(h)); err != nil {
+		if err := w.inOrder(ctx, w.deadLetter(h)); err != nil {
 			w.Log.Error("write a dead letter", "stage", w.Name, "task", h.job.Task.Code, "error", err)
 			continue
 		}
@@ -36,13 +36,24 @@ func (w *Worker) bury(ctx context.Context, batch []held) {
 	}
 }
 
+// inOrder produces one event after the other: who sees a task in error finds its
+// dead letter.
+func (w *Worker) inOrder(ctx context.Context, events []Event) error {
+	for _, e := range events {
+		if err := w.produce(ctx, []Event{e}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *Worker) deadLetter(h *held) []Event {
 	r := h.record
 	events := []Event{{schemas.TopicDeadLetter, schemas.DeadLetter{
 		Topic: r.Topic, Partition: int64(r.Partition), Offset: r.Offset, Key: r.Key, Value: r.Value,
 		Stage: w.Name, Reason: h.err.Error(), Attempts: int64(r.DeliveryCount()), At: time.Now().UTC(),
 	}}}
-	if h.job.Task.Code != "" {
+	if h.job.Task.Code != "" && h.job.Again == nil { // what is completed stays so
 		events = append(events, Event{schemas.TopicStatus, Failure(h.job.Task, schemas.CodeInternal,
 			schemas.T("%s failed %d times; an administrator can try it again with earshot replay", w.Name, r.DeliveryCount()).String())})
 	}

@@ -18,12 +18,13 @@ import (
 	"earshot/sinks/state"
 )
 
-// Job is one record of a stage, decoded. Exactly one of Submitted and
-// Transcript is set, by the topic it came from.
+// Job is one record of a stage, decoded. Exactly one of the pointers is set, by
+// the topic it came from.
 type Job struct {
-	Task       schemas.Task
+	Task       schemas.Task // with Again its code and organisation only
 	Submitted  *schemas.TaskSubmitted
 	Transcript *schemas.Transcript
+	Again      *schemas.AnalysisRequested // of a task that is completed
 }
 
 // Stage is what a worker runs.
@@ -223,11 +224,16 @@ func (w *Worker) decode(records []*kgo.Record) []held {
 	for i, r := range records {
 		h := &batch[i]
 		h.record = r
-		if r.Topic == schemas.TopicTranscripts {
+		switch r.Topic {
+		case schemas.TopicTranscripts:
 			h.job.Transcript = &schemas.Transcript{}
 			h.err = w.Codec.Decode(r.Value, h.job.Transcript)
 			h.job.Task = h.job.Transcript.Task
-		} else {
+		case schemas.TopicAgain:
+			h.job.Again = &schemas.AnalysisRequested{}
+			h.err = w.Codec.Decode(r.Value, h.job.Again)
+			h.job.Task = schemas.Task{Org: h.job.Again.Org, Code: h.job.Again.TaskCode}
+		default:
 			h.job.Submitted = &schemas.TaskSubmitted{}
 			h.err = w.Codec.Decode(r.Value, h.job.Submitted)
 			h.job.Task = h.job.Submitted.Task
@@ -259,6 +265,7 @@ func (w *Worker) skipDone(ctx context.Context, batch []held) {
 		switch {
 		case err != nil:
 			h.err = err
+		case h.job.Again != nil: // what is done is done again on purpose
 		case versions[i] == schemas.StatusVersion(schemas.StatusError):
 			if !replayed(h.record) {
 				h.err = errSkip

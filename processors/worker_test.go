@@ -80,7 +80,7 @@ func (b *bed) run(attempts int32, handle func(context.Context, Job) ([]Event, er
 func (b *bed) runStage(attempts int32, done string, handle func(context.Context, Job) ([]Event, error)) (stop func()) {
 	w := &Worker{
 		Config: Config{Lock: 2 * time.Second, Grace: time.Second, Attempts: attempts},
-		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText}, Bulk: []string{schemas.TopicTextBulk},
+		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText, schemas.TopicAgain}, Bulk: []string{schemas.TopicTextBulk},
 			Batch: 10, Done: schemas.StatusVersion(done), Handle: handle},
 		Slots: 2, NewClient: b.engines.Kafka, Producer: b.producer, Store: b.store, Codec: &b.codec,
 		Metrics: b.metrics, Log: slog.New(slog.DiscardHandler),
@@ -379,5 +379,65 @@ func TestWorkerSurvivesAPanic(t *testing.T) {
 	b.await(bad, schemas.StatusError)
 	if letters := b.letters(true); len(letters) != 1 || letters[0].Attempts != 1 {
 		t.Errorf("dead letters: %+v", letters)
+	}
+}
+
+// What is completed is analysed again when that is asked for, and stays
+// completed whatever becomes of it.
+func TestWorkerTakesWhatIsAskedForAgain(t *testing.T) {
+	b := newBed(t)
+	ask := func(task schemas.Task) {
+		r, err := b.codec.Record(schemas.TopicAgain, "test", schemas.AnalysisRequested{Org: org, TaskCode: task.Code, User: 1, At: time.Now()})
+		b.must(err)
+		b.must(b.producer.ProduceSync(context.Background(), r).FirstErr())
+	}
+	var mu sync.Mutex
+	again := map[string]int{}
+	var broken string
+	defer b.run(2, func(ctx context.Context, job Job) ([]Event, error) {
+		if job.Again == nil {
+			return completes(ctx, job)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if again[job.Task.Code]++; job.Task.Code == broken {
+			return nil, errors.New("no ClickHouse")
+		}
+		return []Event{{schemas.TopicAnalyses, schemas.Analysis{Task: job.Task, Version: 2}}}, nil
+	})()
+	good, bad := b.submit(schemas.TopicText), b.submit(schemas.TopicText)
+	mu.Lock()
+	broken = bad.Code
+	mu.Unlock()
+	for _, task := range []schemas.Task{good, bad} {
+		b.await(task, schemas.StatusCompleted)
+		ask(task)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	letters := b.letters(true)
+	for len(letters) == 0 && time.Now().Before(deadline) {
+		time.Sleep(20 * time.Millisecond)
+		letters = b.letters(true)
+	}
+	if len(letters) != 1 || string(letters[0].Key) != bad.Code || letters[0].Topic != schemas.TopicAgain {
+		t.Fatalf("dead letters %+v", letters)
+	}
+	b.await(bad, schemas.StatusCompleted)
+	mu.Lock()
+	broken = ""
+	mu.Unlock()
+	if n := len(b.letters(false)); n != 1 { // replay takes it back
+		t.Fatalf("%d dead letters replayed", n)
+	}
+	deadline = time.Now().Add(20 * time.Second)
+	for done := false; !done && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		mu.Lock()
+		done = again[bad.Code] == 3 && again[good.Code] == 1
+		mu.Unlock()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if again[bad.Code] != 3 || again[good.Code] != 1 {
+		t.Errorf("analysed again %v, want %s once and %s twice in vain and then once", again, good.Code, bad.Code)
 	}
 }

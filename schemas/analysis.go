@@ -55,6 +55,12 @@ type Analysis struct {
 	CreatedAt time.Time  `avro:"created_at"`
 }
 
+// Analysed is a task with the version of its newest analysis that can be read.
+type Analysed struct {
+	Code    string
+	Version int64
+}
+
 // Checklist answers, in English on the log and in the database; the API
 // localises them.
 const (
@@ -68,7 +74,21 @@ type ChecklistAnswer struct {
 	ID       int64   `avro:"checklist_id"` // of the question
 	Question string  `avro:"question"`
 	Answer   string  `avro:"answer"` // one of the Answer constants
-	Score    float64 `avro:"score"`  // 1, 0.5, 0
+	Score    float64 `avro:"score"`  // AnswerScore(Answer)
+	// AnsweredBy is the user who gave the answer in place of the analyser, 0 when
+	// nobody did. A re-analysis keeps such answers.
+	AnsweredBy int64 `avro:"answered_by"`
+}
+
+// AnswerScore is what an answer is worth: 1, 0.5 or 0.
+func AnswerScore(answer string) float64 {
+	switch answer {
+	case AnswerYes:
+		return 1
+	case AnswerPartially:
+		return 0.5
+	}
+	return 0
 }
 
 // Evidence is the literal quote that proves one judgement.

@@ -256,6 +256,8 @@ func identity(event any) (key, traceparent string) {
 		return e.Org, ""
 	case AuditRecorded:
 		return e.Org, ""
+	case AnalysisRequested:
+		return e.TaskCode, ""
 	case DeadLetter:
 		return string(e.Key), ""
 	}

@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Kinds of entity.
 const (
@@ -10,9 +13,36 @@ const (
 	KindDirectory    = "directory"
 	KindChecklist    = "checklist" // one question
 	KindScript       = "script"
-	KindFilter       = "filter"
+	KindFilter       = "filter" // a saved filter of one user
 	KindCategory     = "category"
+	// KindScriptVersion + "." + id of a script holds the versions of that script:
+	// a Script each, its id the version.
+	KindScriptVersion = "script_version"
 )
+
+// Bounds of settings: texts in bytes, the rest in entities of an organisation
+// (saved filters: of a user). What the analyser must look for in every
+// conversation is bounded by what it takes in.
+const (
+	MaxName           = 255
+	MaxQuestion       = 1000
+	MaxDescription    = 1000
+	MaxScriptBody     = 64 << 10
+	MaxCriteria       = 16 << 10
+	MaxQuestions      = 200  // active ones
+	MaxQuestionsEver  = 5000 // with those that were deleted, which stay
+	MaxActiveScripts  = 20
+	MaxScripts        = 200
+	MaxScriptVersions = 200 // kept of each script, the newest
+	MaxDirectories    = 1000
+	MaxCategories     = 200
+	MaxFilters        = 200
+)
+
+// FirstQuestion is the lowest id of an organisation's own checklist questions:
+// the built-in ones, which are answered while there are none, have lower ids, so
+// that an old answer is never taken for one to another question.
+const FirstQuestion = 101
 
 // Organisation owns everything else.
 type Organisation struct {
@@ -80,20 +110,45 @@ type Directory struct {
 	Name string `json:"name"`
 }
 
-// ChecklistQuestion is one question that every analysis answers.
+// ChecklistQuestion is one question that every analysis answers, whoever of the
+// organisation made it. A question that was deleted stays, inactive: its answers
+// do.
 type ChecklistQuestion struct {
 	ID       int64  `json:"id"`
+	User     int64  `json:"user_id,omitempty"` // who made it; 0 for a built-in one
 	Question string `json:"question"`
 	Active   bool   `json:"is_active"`
 }
 
+// Category is a topic that conversations are filed under by what is said in
+// them, below another one or at the top.
+type Category struct {
+	ID          int64     `json:"id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"` // words and phrases that tell it, separated by commas, semicolons or lines
+	ParentID    int64     `json:"parent_id,omitempty"`   // 0: none
+	CreatedAt   time.Time `json:"created_at,omitzero"`
+	UpdatedAt   time.Time `json:"updated_at,omitzero"`
+}
+
+// SavedFilter is a set of parameters of /tasks/filter that a user gave a name.
+type SavedFilter struct {
+	ID        int64           `json:"id"`
+	User      int64           `json:"user_id"`
+	Name      string          `json:"name"`     // one of a kind among the user's
+	Criteria  json.RawMessage `json:"criteria"` // a JSON object, as it was given
+	CreatedAt time.Time       `json:"created_at,omitzero"`
+}
+
 // Script is the text an operator should follow.
 type Script struct {
-	ID          int64  `json:"id"`
-	Identifier  string `json:"identifier"`
-	Title       string `json:"title"`
-	Description string `json:"description"`
-	Active      bool   `json:"is_active"`
-	Version     int64  `json:"version"`
-	Body        string `json:"script_body"`
+	ID          int64     `json:"id"`
+	Identifier  string    `json:"identifier"` // one of a kind within the organisation
+	Title       string    `json:"title"`
+	Description string    `json:"description,omitempty"`
+	Active      bool      `json:"is_active"`
+	Version     int64     `json:"version"` // from 1; another text has another version
+	Body        string    `json:"script_body"`
+	CreatedAt   time.Time `json:"created_at,omitzero"`
+	UpdatedAt   time.Time `json:"updated_at,omitzero"`
 }

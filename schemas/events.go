@@ -253,6 +253,18 @@ type UsageRecorded struct {
 	Processing string `avro:"processing_type"`
 }
 
+// AnalysisRequested asks for a finished task to be analysed again with the
+// settings that are in force when that happens: a new version of the analysis,
+// not a new task. Topic again. What was said is read from the database, so that
+// the log does not hold it once more for each request.
+type AnalysisRequested struct {
+	Org      string    `avro:"org"`
+	TaskCode string    `avro:"task_code"`
+	Version  int64     `avro:"version"` // that the analysis will have; once it is there, the request is fulfilled
+	User     int64     `avro:"user"`    // who asked
+	At       time.Time `avro:"at"`
+}
+
 // DeadLetter is a record that was given up on. Topic deadletter; `earshot
 // replay` produces Value to Topic again.
 type DeadLetter struct {

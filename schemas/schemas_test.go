@@ -16,7 +16,7 @@ import (
 var golden = flag.Bool("update", false, "write the golden bytes of a schema that has none yet")
 
 // events lists every event type; the codec must know each.
-var events = []any{TaskSubmitted{}, Transcript{}, Analysis{}, TaskStatus{}, EntityChanged{}, UsageRecorded{}, DeadLetter{}, AuditRecorded{}}
+var events = []any{TaskSubmitted{}, Transcript{}, Analysis{}, TaskStatus{}, EntityChanged{}, UsageRecorded{}, AnalysisRequested{}, DeadLetter{}, AuditRecorded{}}
 
 // full returns an event with every field set, lists with one element, so that
 // golden bytes notice every field.

@@ -12,6 +12,7 @@ const (
 	TopicReport      = "earshot.tasks.report"
 	TopicTranscripts = "earshot.transcripts"
 	TopicAnalyses    = "earshot.analyses"
+	TopicAgain       = "earshot.analyses.again" // finished tasks to be analysed again
 	TopicStatus      = "earshot.status"
 	TopicEntities    = "earshot.entities" // key org/kind/id
 	TopicUsage       = "earshot.usage"    // key org
@@ -52,6 +53,7 @@ var Topics = []Topic{
 	{Name: TopicReport, Partitions: 2, Retention: year},
 	{Name: TopicTranscripts, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
 	{Name: TopicAnalyses, Partitions: 6, Retention: year, MaxBytes: MaxRecordBytes},
+	{Name: TopicAgain, Partitions: 6, Retention: year},
 	// Not compacted: a late worker may write a lower status after a higher one,
 	// and compaction would keep the last, not the highest.
 	{Name: TopicStatus, Partitions: 6},

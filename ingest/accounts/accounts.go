@@ -4,11 +4,9 @@ package accounts
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/alexedwards/argon2id"
 
@@ -77,26 +75,21 @@ func (a *Accounts) Plan(identifier string) (schemas.Plan, error) {
 
 // alone is for whatever reads an account, changes it and writes it again: else
 // of two changes at once one would be undone, a new password for example.
-func (a *Accounts) alone(ctx context.Context, do func() error) error {
-	return a.store.Alone(ctx, "accounts", do)
+func (a *Accounts) alone(ctx context.Context, do func(context.Context) error) error {
+	return a.store.InTurn(ctx, installation, "accounts", do)
 }
+
+// installation stands for an organisation where e-mail addresses, which are
+// unique over all of them, are changed.
+const installation = ""
 
 // put writes the next version of an entity; value nil deletes it. The caller is
 // alone.
 func (a *Accounts) put(ctx context.Context, org, kind, id string, value any) error {
-	last, err := a.store.Version(ctx, org, kind, id)
-	if err != nil {
-		return err
+	if value == nil {
+		return a.door.Remove(ctx, org, kind, id)
 	}
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	// Above every version there was, though it was made by a clock that is ahead.
-	e := schemas.EntityChanged{Org: org, Kind: kind, ID: id, Version: max(now.UnixMicro(), last+1), Deleted: value == nil, UpdatedAt: now}
-	if !e.Deleted {
-		if e.Data, err = json.Marshal(value); err != nil {
-			return err
-		}
-	}
-	return a.door.Put(ctx, e)
+	return a.door.Save(ctx, org, kind, id, value)
 }
 
 // hash makes what is stored of a password.

@@ -27,7 +27,7 @@ func (a *Accounts) CreateOrganisation(ctx context.Context, name, locale string) 
 	random := make([]byte, 6)
 	_, _ = rand.Read(random) // never fails: it ends the program instead
 	o.ID = "org_" + hex.EncodeToString(random)
-	return o, a.alone(ctx, func() error { return a.put(ctx, o.ID, schemas.KindOrganisation, o.ID, o) })
+	return o, a.alone(ctx, func(ctx context.Context) error { return a.put(ctx, o.ID, schemas.KindOrganisation, o.ID, o) })
 }
 
 // Organisations gives all organisations, by id.
@@ -60,7 +60,7 @@ func (a *Accounts) Organisation(ctx context.Context, id string) (schemas.Organis
 // ChangeOrganisation changes an organisation while nobody else does. Errors:
 // 4030 when there is none, those of do.
 func (a *Accounts) ChangeOrganisation(ctx context.Context, id string, do func(*schemas.Organisation) error) (o schemas.Organisation, err error) {
-	err = a.alone(ctx, func() error {
+	err = a.alone(ctx, func(ctx context.Context) error {
 		if o, err = a.Organisation(ctx, id); err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (a *Accounts) Subscribe(ctx context.Context, org, identifier string, t Term
 	if _, err := a.Organisation(ctx, org); err != nil {
 		return nil, err
 	}
-	err = a.alone(ctx, func() error {
+	err = a.alone(ctx, func(ctx context.Context) error {
 		known, err := a.store.Subscriptions(ctx, org)
 		if err != nil {
 			return err

@@ -109,7 +109,7 @@ func (a *Accounts) CreateUser(ctx context.Context, n NewUser) (u schemas.User, g
 	if u.PasswordHash, generated, err = a.chosen(ctx, n.Password, email); err != nil {
 		return u, "", err
 	}
-	err = a.alone(ctx, func() error {
+	err = a.alone(ctx, func(ctx context.Context) error {
 		_, err := a.store.UserByEmail(ctx, email)
 		var coded *schemas.Error
 		switch {
@@ -241,7 +241,7 @@ func endAll(u *schemas.User) {
 
 // change changes a user while nobody else does.
 func (a *Accounts) change(ctx context.Context, org string, id int64, do func(*schemas.User) error) (u schemas.User, err error) {
-	err = a.alone(ctx, func() error {
+	err = a.alone(ctx, func(ctx context.Context) error {
 		if u, err = a.store.User(ctx, org, id); err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type Input struct {
 	Metrics    schemas.Metrics             // likewise: package measure makes them
 	Questions  []schemas.ChecklistQuestion // inactive ones are ignored; none active = the built-in list
 	Scripts    []schemas.Script            // the best aligned active one counts; none active = the built-in one
+	Categories []schemas.Category          // what the conversation may be filed under
+	Answers    []schemas.ChecklistAnswer   // those of a person, which stand in place of the analyser's
 	Version    int64                       // of the analysis; 0 is 1
 	Now        time.Time                   // becomes CreatedAt
 }
@@ -84,6 +86,7 @@ func (a *Analyzer) Analyze(in Input) schemas.Analysis {
 	if !s.any {
 		r.plan()
 	}
+	r.planCategories()
 	r.scan()
 	switch {
 	case in.NoSpeech || s.words == 0:
@@ -93,6 +96,7 @@ func (a *Analyzer) Analyze(in Input) schemas.Analysis {
 	default:
 		r.judge()
 	}
+	r.keepAnswers()
 	return r.a
 }
 
@@ -112,6 +116,7 @@ type report struct {
 	accepted  ref
 	questions []question
 	scripts   []script
+	subjects  []subject
 }
 
 // scan goes through the turns and sets their sentiment. What a machine says
@@ -157,6 +162,7 @@ func (r *report) judge() {
 	r.a.Summary = r.summary()
 	r.a.Checklist = r.answers()
 	r.align()
+	r.categorise()
 }
 
 // hits are the cues of a kind that were found, by where they were first found.

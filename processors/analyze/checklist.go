@@ -106,13 +106,52 @@ func (r *report) answers() []schemas.ChecklistAnswer {
 		} else if g.best >= sharePartly {
 			answer, at = schemas.AnswerPartially, g.at
 		}
-		r.cite("checklist."+strconv.FormatInt(q.id, 10), at)
-		out = append(out, schemas.ChecklistAnswer{ID: q.id, Question: q.text, Answer: answer, Score: points[answer]})
+		r.cite(checklistJudgement(q.id), at)
+		out = append(out, schemas.ChecklistAnswer{ID: q.id, Question: q.text, Answer: answer, Score: schemas.AnswerScore(answer)})
 	}
 	return out
 }
 
-var points = map[string]float64{schemas.AnswerYes: 1, schemas.AnswerPartially: 0.5}
+// keepAnswers puts what a person answered in place of the analyser's answers,
+// with the quotes that would prove those; also to questions that are asked no
+// more.
+func (r *report) keepAnswers() {
+	for _, kept := range r.in.Answers {
+		same := func(a schemas.ChecklistAnswer) bool { return a.ID == kept.ID }
+		if i := slices.IndexFunc(r.a.Checklist, same); i >= 0 {
+			r.a.Checklist[i] = kept
+		} else {
+			r.a.Checklist = append(r.a.Checklist, kept)
+		}
+		judgement := checklistJudgement(kept.ID)
+		r.a.Evidence = slices.DeleteFunc(r.a.Evidence, func(e schemas.Evidence) bool { return e.Judgement == judgement })
+	}
+}
+
+func checklistJudgement(id int64) string { return "checklist." + strconv.FormatInt(id, 10) }
+
+// Checklist gives the built-in questions by language: what is answered for an
+// organisation without active questions of its own. The rules of cfg count as
+// they do for New; so do its errors.
+func Checklist(cfg Config) (map[string][]schemas.ChecklistQuestion, error) {
+	src := source{folder: cfg.Rules}
+	if err := src.check(); err != nil {
+		return nil, err
+	}
+	out := map[string][]schemas.ChecklistQuestion{}
+	for _, lang := range languages {
+		file, _, err := src.load(lang)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range file.Checks {
+			if !c.Extra {
+				out[lang] = append(out[lang], schemas.ChecklistQuestion{ID: c.ID, Question: c.Question, Active: true})
+			}
+		}
+	}
+	return out, nil
+}
 
 func (r *report) goal(i int) goal {
 	if r.s.overlap == nil {

@@ -77,6 +77,7 @@ type scanner struct {
 	promises []deed
 	facts    []fact
 	overlap  *overlap
+	subjects *overlap // as overlap, in what anybody says
 }
 
 func newScanner(rs *ruleset) *scanner {
@@ -98,7 +99,7 @@ func (s *scanner) reset() {
 	s.touched, s.moods = s.touched[:0], s.moods[:0]
 	s.acts, s.promises, s.facts = s.acts[:0], s.promises[:0], s.facts[:0]
 	s.seq, s.opTurns, s.cuTurns, s.words = 0, 0, 0, 0
-	s.overlap, s.text = nil, ""
+	s.overlap, s.subjects, s.text = nil, nil, ""
 	if cap(s.moods) > 4096 { // one giant must not stay in the pool
 		s.moods = nil
 	}
@@ -112,6 +113,9 @@ func (s *scanner) utterance(index int, u *schemas.Utterance) float64 {
 	s.split.split(u.Text, s.sentence)
 	if s.overlap != nil {
 		s.overlap.endTurn()
+	}
+	if s.subjects != nil {
+		s.subjects.endTurn()
 	}
 	score := normalise(s.sum)
 	if s.role&customer != 0 {
@@ -174,6 +178,9 @@ func (s *scanner) sentence(sn *sentence) {
 	s.findFacts(sn)
 	if s.overlap != nil && s.role&operator != 0 {
 		s.overlap.sentence(sn, s.at(sn, 0, len(sn.tokens)))
+	}
+	if s.subjects != nil {
+		s.subjects.sentence(sn, s.at(sn, 0, len(sn.tokens)))
 	}
 }
 

@@ -9,15 +9,17 @@ import (
 
 	"earshot/processors"
 	"earshot/processors/measure"
+	"earshot/query/read"
 	"earshot/schemas"
 	"earshot/sinks/state"
 )
 
 // profile is what an organisation wants checked, and its language.
 type profile struct {
-	questions []schemas.ChecklistQuestion
-	scripts   []schemas.Script
-	locale    string
+	questions  []schemas.ChecklistQuestion
+	scripts    []schemas.Script
+	categories []schemas.Category
+	locale     string
 }
 
 // A changed question or script reaches the analysis within profileAge; reading
@@ -28,12 +30,13 @@ const (
 )
 
 // Stage returns the analysis as a stage: chats and transcripts in, analyses out.
-// Chats are measured here, calls were when they were transcribed.
-func Stage(a *Analyzer, store *state.Store, cfg measure.Config) processors.Stage {
+// Chats are measured here, calls were when they were transcribed. What is to be
+// analysed again is read with reader.
+func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Config) processors.Stage {
 	profiles := expirable.NewLRU[string, profile](profilesMax, nil, profileAge)
 	return processors.Stage{
 		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
-		Live: []string{schemas.TopicText, schemas.TopicTranscripts}, Bulk: []string{schemas.TopicTextBulk},
+		Live: []string{schemas.TopicText, schemas.TopicTranscripts, schemas.TopicAgain}, Bulk: []string{schemas.TopicTextBulk},
 		Batch: 200, Done: schemas.StatusVersion(schemas.StatusCompleted),
 		Handle: func(ctx context.Context, job processors.Job) ([]processors.Event, error) {
 			if job.Transcript != nil && job.Task.Processing == schemas.ProcessTranscription {
@@ -47,9 +50,37 @@ func Stage(a *Analyzer, store *state.Store, cfg measure.Config) processors.Stage
 				}
 				profiles.Add(job.Task.Org, p)
 			}
-			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(input(job, p, cfg))}}, nil
+			in := input(job, p, cfg)
+			if job.Again != nil {
+				before, err := reader.Conversation(ctx, job.Task.Org, job.Task.Code)
+				if fault, ok := schemas.RecordFault(err); ok && (fault.Code == schemas.CodeTaskNotFound || fault.Code == schemas.CodeNoAnalysis) {
+					return nil, nil // deleted since, or never analysed
+				}
+				if err != nil {
+					return nil, err
+				}
+				if before.Version >= job.Again.Version {
+					return nil, nil // delivered once more: it is done
+				}
+				in = again(in, before)
+			}
+			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(in)}}, nil
 		},
 	}
+}
+
+// again is the input of an analysis that follows one of the same conversation:
+// all that was heard and measured stays, and what a person answered.
+func again(in Input, before schemas.Analysis) Input {
+	in.Task, in.Version = before.Task, before.Version+1
+	in.Utterances, in.Language, in.NoSpeech, in.RoleSource = before.Utterances, before.Language, before.NoSpeech, before.RoleSource
+	in.Sound, in.Metrics = before.Sound, before.Metrics
+	for _, answer := range before.Checklist {
+		if answer.AnsweredBy != 0 {
+			in.Answers = append(in.Answers, answer)
+		}
+	}
+	return in
 }
 
 func loadProfile(ctx context.Context, store *state.Store, org string) (p profile, err error) {
@@ -58,6 +89,9 @@ func loadProfile(ctx context.Context, store *state.Store, org string) (p profile
 	}
 	if p.scripts, err = state.List[schemas.Script](ctx, store, org, schemas.KindScript); err != nil {
 		return p, fmt.Errorf("scripts of %s: %w", org, err)
+	}
+	if p.categories, err = state.List[schemas.Category](ctx, store, org, schemas.KindCategory); err != nil {
+		return p, fmt.Errorf("categories of %s: %w", org, err)
 	}
 	o, err := store.Organisation(ctx, org)
 	if err != nil {
@@ -68,7 +102,10 @@ func loadProfile(ctx context.Context, store *state.Store, org string) (p profile
 }
 
 func input(job processors.Job, p profile, cfg measure.Config) Input {
-	in := Input{Task: job.Task, Questions: p.questions, Scripts: p.scripts, Locale: p.locale, Now: time.Now().UTC()}
+	in := Input{Task: job.Task, Questions: p.questions, Scripts: p.scripts, Categories: p.categories, Locale: p.locale, Now: time.Now().UTC()}
+	if job.Again != nil {
+		return in
+	}
 	if t := job.Transcript; t != nil {
 		in.Utterances, in.Language, in.NoSpeech, in.RoleSource = t.Utterances, t.Language, t.NoSpeech, t.RoleSource
 		in.Sound, in.Metrics = t.Sound, t.Metrics

@@ -126,6 +126,7 @@ type answer struct {
 	Value      bool       `json:"value"`  // true for Yes only
 	Answer     string     `json:"answer"` // localised
 	Evidence   []evidence `json:"evidence"`
+	AnsweredBy *int64     `json:"answered_by"` // the user who answered in place of the analyser, else null
 }
 
 // callsAnalysis answers GET /api/calls_analysis_v2/{task_code}: 4021, and 4057
@@ -247,7 +248,7 @@ func newChecklists(a schemas.Analysis, lang string) []checklist {
 	for _, q := range a.Checklist {
 		judgement := "checklist." + strconv.FormatInt(q.ID, 10)
 		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, schemas.AnswerName(q.Answer, lang),
-			newEvidence(a, func(j string) bool { return j == judgement })}}})
+			newEvidence(a, func(j string) bool { return j == judgement }), optional(q.AnsweredBy)}}})
 	}
 	return out
 }

@@ -71,7 +71,7 @@ func (c *Config) Validate() error {
 	return errors.Join(append(errs, err, checkCaptcha(c))...)
 }
 
-// Deps are what the API stands on. All but DiskFree are needed.
+// Deps are what the API stands on. All but DiskFree and Checklist are needed.
 type Deps struct {
 	Store    *state.Store
 	Reader   *read.Reader
@@ -81,8 +81,11 @@ type Deps struct {
 	Blobs    *blob.Bucket                           // audio
 	Health   func(context.Context) map[string]error // by engine; nil is well
 	DiskFree func() error                           // not nil: no more uploads
-	Metrics  prometheus.Gatherer
-	Log      *slog.Logger
+	// Checklist are the built-in questions by language, in force where an
+	// organisation has none of its own.
+	Checklist map[string][]schemas.ChecklistQuestion
+	Metrics   prometheus.Gatherer
+	Log       *slog.Logger
 	// SystemOnly serves /healthz, /readyz and /metrics and nothing else: a
 	// process without the role api can be watched, and takes nothing in.
 	SystemOnly bool
@@ -216,6 +219,7 @@ func (a *API) mainApp() *fiber.App {
 	}
 	app.Get("/dictionaries", a.authenticated, a.dictionaries)
 	a.fileRoutes(app)
+	a.settingsRoutes(app)
 	return app
 }
 

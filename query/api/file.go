@@ -76,8 +76,7 @@ func (a *API) document(extension, contentType string, write func(document.Call, 
 	return func(c *fiber.Ctx, t schemas.Task) error {
 		lang := callOf(c.Context()).lang
 		if t.Type != schemas.TypeCall {
-			return schemas.Fail(schemas.CodeAccessDenied, map[string]string{"en": "a task of type call is expected, this one is of type %s",
-				"ru": "ожидается задача типа call, у этой тип %s"}[lang], t.Type)
+			return schemas.Say(schemas.CodeAccessDenied, "a task of type call is expected, this one is of type %s", t.Type)
 		}
 		call, err := a.reportOf(c, t)
 		if err != nil {

@@ -1,6 +1,8 @@
 package read
 
 import (
+	"reflect"
+	"strings"
 	"time"
 
 	"earshot/schemas"
@@ -60,6 +62,12 @@ type Criteria struct {
 	Page, PerPage int // from 1
 }
 
+// Empty says whether no criterion is given.
+func (c Criteria) Empty() bool {
+	c.Page, c.PerPage = 0, 0
+	return reflect.ValueOf(c).IsZero()
+}
+
 // TaskRow is one task in a list, with every field the seed names. Empty
 // strings, zero times and a zero DirectoryID mean null.
 type TaskRow struct {
@@ -114,3 +122,10 @@ var (
 		"no": schemas.AnswerNo, "нет": schemas.AnswerNo,
 	}
 )
+
+// ParseAnswer reads an answer to a question of a checklist as a client may write
+// it, in English or Russian; false when it is none.
+func ParseAnswer(s string) (string, bool) {
+	answer, ok := answers[strings.ToLower(strings.TrimSpace(s))]
+	return answer, ok
+}

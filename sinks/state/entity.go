@@ -21,7 +21,12 @@ var entityLua string
 var (
 	entityScript = redis.NewScript(entityLua)
 	nextIDScript = redis.NewScript(`if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-return redis.call('HINCRBY', KEYS[2], ARGV[1], 1)`)
+local id = redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
+if id < tonumber(ARGV[2]) then
+  id = tonumber(ARGV[2])
+  redis.call('HSET', KEYS[2], ARGV[1], id)
+end
+return id`)
 )
 
 // errMalformed marks an event that no retry makes better.
@@ -154,10 +159,15 @@ func decodeEntity(value string) (e entity, err error) {
 	return e, err
 }
 
-// NextID gives the next free id of a kind within an organisation, from 1. An
-// id that is not used after all leaves a gap. Errors: ErrNotReady, Redis'.
+// NextID gives the next free id of a kind within an organisation, from 1
+// (checklist questions from schemas.FirstQuestion). An id that is not used after
+// all leaves a gap. Errors: ErrNotReady, Redis'.
 func (s *Store) NextID(ctx context.Context, org, kind string) (int64, error) {
-	id, err := nextIDScript.Run(ctx, s.rdb, []string{keyReady, orgPrefix(org) + subIDs}, kind).Int64()
+	first := 1
+	if kind == schemas.KindChecklist {
+		first = schemas.FirstQuestion
+	}
+	id, err := nextIDScript.Run(ctx, s.rdb, []string{keyReady, orgPrefix(org) + subIDs}, kind, first).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("redis: next id: %w", err)
 	}
@@ -284,13 +294,20 @@ func (s *Store) Organisation(ctx context.Context, org string) (schemas.Organisat
 	return *o, nil
 }
 
-// Version gives the highest version of an entity, deleted or not; 0 when there
-// was none. Errors: ErrNotReady, Redis'.
+// Get gives one entity, nil when there is none or it was deleted; T is the
+// struct of that kind in package schemas. Errors: ErrNotReady, Redis', or JSON
+// that does not fit T.
+func Get[T any](ctx context.Context, s *Store, org, kind string, id int64) (*T, error) {
+	return get[T](ctx, s, org, kind, strconv.FormatInt(id, 10))
+}
+
+// Version is the version of an entity, also of one that was deleted; 0
+// when there never was one. Errors: ErrNotReady, Redis'.
 func (s *Store) Version(ctx context.Context, org, kind, id string) (int64, error) {
 	pipe := s.rdb.Pipeline()
 	ready, value := pipe.Exists(ctx, keyReady), pipe.HGet(ctx, orgPrefix(org)+subEntity+kind, id)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("redis: %s: %w", kind, err)
+		return 0, fmt.Errorf("redis: version of %s: %w", kind, err)
 	}
 	if ready.Val() == 0 {
 		return 0, s.notReady()

@@ -101,6 +101,8 @@ const (
 	subAccepting = "accepting" // zset: code -> ms, tasks whose event may not be on the log yet
 	subEmails    = "emails"    // hash: user id -> the address it is found by
 	subEntity    = "e:"        // + kind: hash id -> version, flag, JSON
+	subTurn      = "w:"        // + name: who may change what it names, with a time to live
+	subAgain     = "a:"        // + code: the version that the task's analysis is about to have, with a time to live
 )
 
 func orgPrefix(org string) string { return keyPrefix + "{" + org + "}:" }

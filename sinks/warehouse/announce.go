@@ -25,11 +25,11 @@ func (s *Sink) announce(ctx context.Context, finished map[taskKey]finish) error 
 			return err
 		}
 		records = append(records, status)
-		if f.task.Resource == "" {
+		if f.task.Resource == "" || f.usedAt.IsZero() {
 			continue
 		}
 		usage, err := s.codec.Record(schemas.TopicUsage, source, schemas.UsageRecorded{
-			ID: f.task.Code + "/" + f.task.Resource, Org: f.task.Org, TaskCode: f.task.Code, Resource: f.task.Resource, Units: settled(f.task), At: f.at,
+			ID: f.task.Code + "/" + f.task.Resource, Org: f.task.Org, TaskCode: f.task.Code, Resource: f.task.Resource, Units: settled(f.task), At: f.usedAt,
 			Processing: f.task.Processing})
 		if err != nil {
 			return err

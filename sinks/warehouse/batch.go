@@ -44,6 +44,7 @@ type finish struct {
 	version uint64
 	csat    *int64
 	at      time.Time
+	usedAt  time.Time // when what it used was: zero when an earlier version said so already
 }
 
 // poison is a record that no row can be made of, whatever is tried.
@@ -142,7 +143,7 @@ func (b *batch) addTranscript(codec *schemas.Codec, r *kgo.Record) error {
 	row.Words = schemas.SearchWords(row.Text)
 	b.putWhole(row, e.Utterances)
 	if status == schemas.StatusCompleted {
-		b.finish(row, finish{e.Task, version, nil, at})
+		b.finish(row, finish{e.Task, version, nil, at, at})
 	}
 	return nil
 }
@@ -167,7 +168,11 @@ func (b *batch) addAnalysis(codec *schemas.Codec, r *kgo.Record) error {
 	}
 	row.Words = schemas.SearchWords(row.Summary, row.Text)
 	b.putWhole(row, e.Utterances)
-	b.finish(row, finish{e.Task, version, e.CSAT, at})
+	f := finish{task: e.Task, version: version, csat: e.CSAT, at: at}
+	if e.Version <= 1 { // a re-analysis a month later must not move the usage there
+		f.usedAt = at
+	}
+	b.finish(row, f)
 	return nil
 }
 
@@ -209,9 +214,17 @@ func (b *batch) putWhole(row *interaction, utterances []schemas.Utterance) {
 
 func (b *batch) finish(row *interaction, f finish) {
 	key := taskKey{row.Org, row.Code}
-	if old, ok := b.finished[key]; !ok || old.version <= f.version {
-		b.finished[key] = f
+	if old, ok := b.finished[key]; ok {
+		used := f.usedAt
+		if used.IsZero() {
+			used = old.usedAt
+		}
+		if old.version > f.version {
+			f = old
+		}
+		f.usedAt = used
 	}
+	b.finished[key] = f
 }
 
 // orRecord is t, or when t is not given the time of the record: never the

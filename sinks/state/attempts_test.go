@@ -1,9 +1,6 @@
 package state
 
 import (
-	"context"
-	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -11,53 +8,6 @@ import (
 
 	"earshot/schemas"
 )
-
-func TestAloneIsAlone(t *testing.T) {
-	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		one, other := readyStore(t, rdb), readyStore(t, rdb) // two processes
-		var running, most, done int
-		var lock sync.Mutex
-		count := func(n int) {
-			lock.Lock()
-			defer lock.Unlock()
-			if running += n; running > most {
-				most = running
-			}
-			done++
-		}
-		var wg sync.WaitGroup
-		for i := range 20 {
-			s := []*Store{one, other}[i%2]
-			wg.Go(func() {
-				if err := s.Alone(t.Context(), "x", func() error { count(1); count(-1); return nil }); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if most != 1 || done != 40 {
-			t.Errorf("%d at once, %d times", most, done/2)
-		}
-		wrong := errors.New("wrong")
-		if err := one.Alone(t.Context(), "x", func() error {
-			short, cancel := context.WithTimeout(t.Context(), 3*lockStep)
-			defer cancel()
-			if err := other.Alone(short, "x", func() error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("a second one: %v", err)
-			}
-			if err := other.Alone(t.Context(), "y", func() error { return nil }); err != nil {
-				t.Errorf("another name: %v", err)
-			}
-			return wrong
-		}); !errors.Is(err, wrong) {
-			t.Error(err)
-		}
-		rdb.Del(t.Context(), keyReady)
-		if err := one.Alone(t.Context(), "x", func() error { t.Error("ran"); return nil }); !errors.Is(err, ErrNotReady) {
-			t.Error(err)
-		}
-	})
-}
 
 func TestAttemptsHoldForAllProcesses(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {

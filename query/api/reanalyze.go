@@ -1,0 +1,102 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"earshot/schemas"
+)
+
+// reanalyzeMost bounds the tasks of one request.
+const reanalyzeMost = 5000
+
+// reanalyzeWait is how long a requested analysis counts as being on its way.
+const reanalyzeWait = 10 * time.Minute
+
+type reanalyzeAnswer struct {
+	Success   bool   `json:"success"`
+	ErrorCode int64  `json:"error_code"`
+	Message   string `json:"message"`
+	Requested int    `json:"requested"` // analyses asked for by this request
+	Pending   int    `json:"pending"`   // asked for before, and still on their way
+}
+
+// reanalyze answers POST /api/calls_analysis_v2/{task_code}/reanalyze, an
+// endpoint of our own: the task is analysed again with today's checklist,
+// scripts, categories and rules, beside the live work. The outcome is the next
+// version of its analysis; its status and its price stay. Errors: 4021, 4057.
+func (a *API) reanalyze(c *fiber.Ctx) error {
+	code, err := taskCode(c.Params("task_code"))
+	if err != nil {
+		return err
+	}
+	org := callOf(c.Context()).user.Org
+	tasks, err := a.Reader.Versions(c.UserContext(), org, []string{code})
+	if err == nil && len(tasks) == 0 {
+		if _, err = a.Reader.Analysis(c.UserContext(), org, code); err == nil {
+			err = schemas.Fail(schemas.CodeNoAnalysis, "")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return a.askAgain(c, tasks)
+}
+
+// reanalyzeAll answers POST /tasks/reanalyze, an endpoint of our own: the body
+// has the criteria of /tasks/filter, at least one, and every task that meets them
+// and has an analysis is analysed again. Errors: 4001, also when more than 5,000
+// tasks meet them; 4045 when there are none.
+func (a *API) reanalyzeAll(c *fiber.Ctx) error {
+	criteria, err := a.criteriaOf(c)
+	if err != nil {
+		return err
+	}
+	if criteria.Empty() {
+		return schemas.Fail(schemas.CodeFieldsMissing, "criteria of /tasks/filter")
+	}
+	tasks, err := a.Reader.Analysed(c.UserContext(), callOf(c.Context()).user.Org, criteria, reanalyzeMost+1)
+	if err != nil {
+		return err
+	}
+	if len(tasks) > reanalyzeMost {
+		return schemas.Fail(schemas.CodeInvalid, "more than %d tasks: narrow the criteria, by date_from and date_to for instance", reanalyzeMost)
+	}
+	return a.askAgain(c, tasks)
+}
+
+func (a *API) askAgain(c *fiber.Ctx, tasks []schemas.Analysed) error {
+	requested, err := a.request(c.UserContext(), callOf(c.Context()).user, tasks)
+	if err != nil {
+		return err
+	}
+	return a.ok(c, reanalyzeAnswer{Success: true, Message: said(c, schemas.T("Analysis requested")), Requested: requested, Pending: len(tasks) - requested})
+}
+
+// request asks for the next analysis of each task that none is on its way for.
+func (a *API) request(ctx context.Context, user schemas.User, tasks []schemas.Analysed) (int, error) {
+	if len(tasks) == 0 {
+		return 0, nil
+	}
+	codes, err := a.Store.MarkAgain(ctx, user.Org, tasks)
+	if err != nil || len(codes) == 0 {
+		return 0, err
+	}
+	// Read again: what counts is what there is now that no other can follow.
+	next, err := a.Reader.Versions(ctx, user.Org, codes)
+	if err != nil {
+		return 0, err
+	}
+	requests := make([]schemas.AnalysisRequested, len(next))
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for i := range next {
+		next[i].Version++
+		requests[i] = schemas.AnalysisRequested{Org: user.Org, TaskCode: next[i].Code, Version: next[i].Version, User: user.ID, At: now}
+	}
+	if err := a.Store.ExpectAgain(ctx, user.Org, next, reanalyzeWait); err != nil {
+		return 0, err
+	}
+	return len(next), a.Door.AnalyseAgain(ctx, requests)
+}

@@ -1,0 +1,125 @@
+package state
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"earshot/schemas"
+)
+
+// How long one caller may take, how long others wait for it, and how often they
+// look.
+const (
+	turnMost = 10 * time.Second
+	turnWait = 5 * time.Second
+	turnStep = 10 * time.Millisecond
+)
+
+// InTurn runs do while no other process runs one of the same name for the
+// organisation ("": for all of them), so that what do finds (no such name, no such child) still holds
+// when it writes. do must keep to its context, which ends with the turn. Errors:
+// do's, ErrNotReady, Redis', schemas.CodeInProgress when the turn does not come.
+func (s *Store) InTurn(ctx context.Context, org, name string, do func(context.Context) error) error {
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
+	key, token := orgPrefix(org)+subTurn+name, rand.Text()
+	for waited := time.Duration(0); ; waited += turnStep {
+		got, err := s.rdb.SetNX(ctx, key, token, turnMost).Result()
+		switch {
+		case err != nil:
+			return fmt.Errorf("redis: turn: %w", err)
+		case got:
+			return s.turn(ctx, key, token, do)
+		case waited >= turnWait:
+			return schemas.Fail(schemas.CodeInProgress, "")
+		}
+		if err := sleep(ctx, turnStep); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) turn(ctx context.Context, key, token string, do func(context.Context) error) error {
+	// Over before the key lapses, so that two never run at once.
+	within, cancel := context.WithTimeout(ctx, turnMost-time.Second)
+	defer cancel()
+	err := do(within)
+	// What was done is done: a key that cannot be given back lapses.
+	_ = compareAndDelete.Run(context.WithoutCancel(ctx), s.rdb, []string{key}, token).Err()
+	return err
+}
+
+// A task's next analysis is on its way from when it is asked for until it can
+// be read in ClickHouse. Whoever makes another one meanwhile would start from
+// the old one, and one of the two would be lost. So it is marked with the
+// version that it will have; a mark that was satisfied, or has lapsed, counts
+// for nothing.
+var markScript = redis.NewScript(`local next = redis.call('GET', KEYS[1])
+if next and (next == '0' or tonumber(next) > tonumber(ARGV[1])) then return 0 end
+redis.call('SET', KEYS[1], '0', 'PX', ARGV[2])
+return 1`)
+
+// markFirst is how long a mark lasts whose version is not told yet.
+const markFirst = 30 * time.Second
+
+// MarkAgain marks tasks whose next analysis is about to be asked for and gives
+// the codes of those that were not marked already. Each must be told by
+// ExpectAgain what to wait for. Errors: Redis'.
+func (s *Store) MarkAgain(ctx context.Context, org string, tasks []schemas.Analysed) ([]string, error) {
+	calls := make([]func(redis.Scripter) *redis.Cmd, len(tasks))
+	for i, t := range tasks {
+		calls[i] = func(c redis.Scripter) *redis.Cmd {
+			return markScript.EvalSha(ctx, c, []string{orgPrefix(org) + subAgain + t.Code}, t.Version, markFirst.Milliseconds())
+		}
+	}
+	answers, err := s.runAll(ctx, markScript, calls)
+	if err != nil {
+		return nil, fmt.Errorf("redis: mark analyses: %w", err)
+	}
+	var marked []string
+	for i, answer := range answers {
+		n, err := answer.Int()
+		if err != nil {
+			return nil, fmt.Errorf("redis: mark analyses: %w", err)
+		}
+		if n == 1 {
+			marked = append(marked, tasks[i].Code)
+		}
+	}
+	return marked, nil
+}
+
+// ExpectAgain says which version each marked task's next analysis will have,
+// and for how long it is waited for. Errors: Redis'.
+func (s *Store) ExpectAgain(ctx context.Context, org string, next []schemas.Analysed, atMost time.Duration) error {
+	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, t := range next {
+			pipe.Set(ctx, orgPrefix(org)+subAgain+t.Code, t.Version, atMost)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("redis: mark analyses: %w", err)
+	}
+	return nil
+}
+
+// ForgetAgain takes marks off: nothing is on its way. Errors: Redis'.
+func (s *Store) ForgetAgain(ctx context.Context, org string, codes ...string) error {
+	if len(codes) == 0 {
+		return nil
+	}
+	keys := make([]string, len(codes))
+	for i, code := range codes {
+		keys[i] = orgPrefix(org) + subAgain + code
+	}
+	if err := s.rdb.Del(ctx, keys...).Err(); err != nil {
+		return fmt.Errorf("redis: mark analyses: %w", err)
+	}
+	return nil
+}
