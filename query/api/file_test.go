@@ -251,7 +251,7 @@ func TestLongDownload(t *testing.T) {
 	slow := connect()
 	defer slow.Close()
 	total, buffer := 0, make([]byte, 64<<10)
-	for begin, calm := time.Now(), true; ; {
+	for begin := time.Now(); ; {
 		n, err := slow.Read(buffer)
 		total += n
 		if err == io.EOF {
@@ -260,7 +260,7 @@ func TestLongDownload(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after %d bytes and %s: %v", total, time.Since(begin), err)
 		}
-		if calm = time.Since(begin) < 3*pause; calm {
+		if time.Since(begin) < 3*pause {
 			time.Sleep(5 * time.Millisecond) // a slow line
 		} else if during.HeapAlloc == 0 {
 			runtime.GC()
