@@ -120,7 +120,7 @@ func fits(all []schemas.Category, one schemas.Category) error {
 		}
 		i := categoryAt(all, above)
 		if i < 0 {
-			return schemas.Fail(schemas.CodeNoCategory, "parent_id %d", above)
+			return schemas.Fail(schemas.CodeNoCategory, "there is no category %d: parent_id", above)
 		}
 		if above == one.ID {
 			break
