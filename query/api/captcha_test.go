@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"earshot/schemas"
@@ -12,14 +13,14 @@ import (
 
 func TestCaptcha(t *testing.T) {
 	x := newTenant(t)
-	var asked url.Values
-	var answer http.HandlerFunc
+	var asked atomic.Pointer[url.Values]
+	var answer atomic.Pointer[http.HandlerFunc] // a handler may outlive its cut-off answer
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)
 		}
-		asked = r.PostForm
-		answer(w, r)
+		asked.Store(&r.PostForm)
+		(*answer.Load())(w, r)
 	}))
 	defer provider.Close()
 	strict := func(c *Config) { c.CaptchaURL, c.CaptchaSecret = provider.URL+"/siteverify", "hush" }
@@ -56,21 +57,21 @@ func TestCaptcha(t *testing.T) {
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, 503, schemas.CodeUnavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			answer = c.answer
+			answer.Store(&c.answer)
 			r := try("solved")
 			r.want(t, c.status, c.code)
-			if asked.Get("secret") != "hush" || asked.Get("response") != "solved" || asked.Get("remoteip") != "127.0.0.1" {
-				t.Errorf("asked with %v", asked)
+			if form := asked.Load(); form.Get("secret") != "hush" || form.Get("response") != "solved" || form.Get("remoteip") != "127.0.0.1" {
+				t.Errorf("asked with %v", form)
 			}
 			if strings.Contains(r.raw, "hush") {
 				t.Error("the secret is in the answer")
 			}
 		})
 	}
-	asked = nil
+	asked.Store(nil)
 	try("").want(t, 200, schemas.CodeMissing)
 	try(strings.Repeat("x", captchaToken+1)).want(t, 200, schemas.CodeCaptcha)
-	if asked != nil {
+	if asked.Load() != nil {
 		t.Error("the provider was asked for nothing")
 	}
 	provider.Close()
