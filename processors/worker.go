@@ -116,12 +116,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// pollWait is longer than a share fetch waits at the broker (500 ms), so that
-// a poll of the live topics that comes back empty has really seen them empty.
-const pollWait = 600 * time.Millisecond
-
 func (w *Worker) slot(ctx context.Context) error {
+	l := &lanes{bulk: w.Bulk, batch: int(w.Batch), stage: w.Name, log: w.Log}
 	cl, err := w.NewClient(
+		kgo.WithHooks(l),
 		kgo.ShareGroup(w.Group), kgo.ConsumeTopics(slices.Concat(w.Live, w.Bulk)...),
 		kgo.ShareMaxRecords(w.Batch), kgo.ShareMaxRecordsStrict(),
 		kgo.ShareAckCallback(func(_ *kgo.Client, rs kgo.ShareAckResults) {
@@ -136,32 +134,13 @@ func (w *Worker) slot(ctx context.Context) error {
 		return fmt.Errorf("%s worker: %w", w.Name, err)
 	}
 	defer cl.Close()
-	cl.PauseFetchTopics(w.Bulk...)
+	l.begin(cl)
 	for ctx.Err() == nil {
-		records := w.poll(ctx, cl)
-		if len(records) == 0 && len(w.Bulk) > 0 {
-			cl.ResumeFetchTopics(w.Bulk...)
-			records = w.poll(ctx, cl)
-			cl.PauseFetchTopics(w.Bulk...)
-		}
-		if len(records) > 0 {
+		if records := l.next(ctx); len(records) > 0 {
 			w.batch(ctx, cl, records)
 		}
 	}
 	return nil
-}
-
-func (w *Worker) poll(ctx context.Context, cl *kgo.Client) []*kgo.Record {
-	wait, cancel := context.WithTimeout(ctx, pollWait)
-	defer cancel()
-	fetches := cl.PollRecords(wait, int(w.Batch))
-	fetches.EachError(func(topic string, _ int32, err error) {
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
-			return
-		}
-		w.Log.Warn("fetch", "stage", w.Name, "topic", topic, "error", err)
-	})
-	return fetches.Records()
 }
 
 // held is one record of a batch and what became of it.

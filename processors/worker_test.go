@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type bed struct {
 	producer *kgo.Client
 	codec    schemas.Codec
 	metrics  *schemas.StageMetrics
+	batch    int32               // of the worker; 0 = 10
+	watch    func([]*kgo.Record) // sees what the worker is handed; may be nil
 }
 
 func newBed(t *testing.T) *bed {
@@ -81,8 +84,8 @@ func (b *bed) runStage(attempts int32, done string, handle func(context.Context,
 	w := &Worker{
 		Config: Config{Lock: 2 * time.Second, Grace: time.Second, Attempts: attempts},
 		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText, schemas.TopicAgain}, Bulk: []string{schemas.TopicTextBulk},
-			Batch: 10, Done: schemas.StatusVersion(done), Handle: handle},
-		Slots: 2, NewClient: b.engines.Kafka, Producer: b.producer, Store: b.store, Codec: &b.codec,
+			Batch: cmp.Or(b.batch, 10), Done: schemas.StatusVersion(done), Handle: handle},
+		Slots: 2, NewClient: b.client, Producer: b.producer, Store: b.store, Codec: &b.codec,
 		Metrics: b.metrics, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -90,6 +93,19 @@ func (b *bed) runStage(attempts int32, done string, handle func(context.Context,
 	go func() { ended <- w.Run(ctx) }()
 	return sync.OnceFunc(func() { cancel(); b.must(<-ended) })
 }
+
+// client is a client of the worker's, watched.
+func (b *bed) client(opts ...kgo.Opt) (*kgo.Client, error) {
+	if b.watch != nil {
+		opts = append(opts, kgo.WithHooks(watcher(b.watch)))
+	}
+	return b.engines.Kafka(opts...)
+}
+
+// watcher sees the records that a poll gives.
+type watcher func([]*kgo.Record)
+
+func (w watcher) OnFetchRecordUnbuffered(r *kgo.Record, _ bool) { w([]*kgo.Record{r}) }
 
 func (b *bed) submit(topic string) schemas.Task {
 	b.t.Helper()

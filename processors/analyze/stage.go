@@ -36,7 +36,7 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 	profiles := expirable.NewLRU[string, profile](profilesMax, nil, profileAge)
 	return processors.Stage{
 		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
-		Live: []string{schemas.TopicText, schemas.TopicTranscripts, schemas.TopicAgain}, Bulk: []string{schemas.TopicTextBulk},
+		Live: []string{schemas.TopicText, schemas.TopicTranscripts}, Bulk: []string{schemas.TopicTextBulk, schemas.TopicAgain},
 		Batch: 200, Done: schemas.StatusVersion(schemas.StatusCompleted),
 		Handle: func(ctx context.Context, job processors.Job) ([]processors.Event, error) {
 			if job.Transcript != nil && job.Task.Processing == schemas.ProcessTranscription {
