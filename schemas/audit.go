@@ -27,7 +27,7 @@ const (
 	AuditLogout        = "logout"
 	AuditDownload      = "download"
 	AuditDelete        = "delete"
-	AuditSettings      = "settings" // created or changed, answers given by a person and asked-for analyses with them
+	AuditSettings      = "settings" // created or changed; a person's checklist answers and asked-for analyses, too
 	AuditUserCreated   = "user.created"
 	AuditUserChanged   = "user.changed"
 	AuditPassword      = "user.password"
