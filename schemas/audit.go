@@ -10,7 +10,7 @@ type AuditRecorded struct {
 	User    int64     `avro:"user"`  // who; 0 when unknown, and for an operator at the command line
 	Email   string    `avro:"email"` // of that user; of a failed login what was typed
 	Action  string    `avro:"action"`
-	Object  string    `avro:"object"`     // what it was done to: "user/7", "task/CODE/docx_call", "vocabulary"
+	Object  string    `avro:"object"`     // what it was done to: "user/7", "checklist/101", "task/CODE/docx_call", "vocabulary"
 	Address string    `avro:"address"`    // of the client; CommandLine for an operator's command
 	Request string    `avro:"request_id"` // X-Request-Id of the answer
 	At      time.Time `avro:"at"`
@@ -27,7 +27,7 @@ const (
 	AuditLogout        = "logout"
 	AuditDownload      = "download"
 	AuditDelete        = "delete"
-	AuditSettings      = "settings" // created or changed
+	AuditSettings      = "settings" // created or changed; a person's checklist answers and asked-for analyses, too
 	AuditUserCreated   = "user.created"
 	AuditUserChanged   = "user.changed"
 	AuditPassword      = "user.password"

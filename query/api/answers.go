@@ -116,6 +116,7 @@ func (a *API) setAnswers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.audit(c, schemas.AuditSettings, "task/"+code+"/checklist")
 	return a.ok(c, answersAnswer{Success: true, Message: said(c, schemas.T("Checklist answers saved")), Data: newAnswers(amended.Checklist, call.lang)})
 }
 

@@ -17,6 +17,11 @@ func (a *API) audit(c *fiber.Ctx, action, object string) {
 	a.auditAs(c, callOf(c.Context()).user, action, object)
 }
 
+// auditSetting is audit of one setting.
+func (a *API) auditSetting(c *fiber.Ctx, action, kind string, id int64) {
+	a.audit(c, action, kind+"/"+idText(id))
+}
+
 // auditAs is audit for a request without a token.
 func (a *API) auditAs(c *fiber.Ctx, u schemas.User, action, object string) {
 	a.Auditor.Record(schemas.AuditRecorded{Org: u.Org, User: u.ID, Email: u.Email, Action: action, Object: object,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,57 @@ func TestAudit(t *testing.T) {
 	want := map[string]string{schemas.AuditLoginFailed: "", schemas.AuditLogin: "", schemas.AuditRefresh: "", schemas.AuditSettings: "vocabulary", schemas.AuditLogout: "session"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Whatever changes, deletes or takes away something says so, once it is done;
+// what only reads or is refused does not.
+func TestChangesAndDownloadsAreAudited(t *testing.T) {
+	warehoused(t)
+	x := newTenant(t)
+	s := newSettings(t, x)
+	want := []string{"settings checklist/" + s.question, "settings directory/" + s.directory, "settings category/" + s.category, "settings filter/" + s.filter, "settings script/" + s.script}
+	call, chat := analysedCall(t, x, "call.wav"), analysed(t, x, schemas.ChecklistAnswer{ID: 5, Question: "Q", Answer: schemas.AnswerNo}).Task.Code
+	analysed(t, x)
+	for _, c := range []struct{ method, path, body, event string }{ // event "": none
+		{"POST", "/checklist/" + s.question, `{"question": "secret?"}`, "settings checklist/" + s.question},
+		{"POST", "/checklist/987654", `{"question": "secret?"}`, ""}, // there is none
+		{"POST", "/checklist/delete/" + s.question, "", "delete checklist/" + s.question},
+		{"DELETE", "/user/directories/delete/" + s.directory, "", "delete directory/" + s.directory},
+		{"POST", "/user/call_categories/edit/" + s.category, `{"name": "secret"}`, "settings category/" + s.category},
+		{"POST", "/user/call_categories/list", "", ""},
+		{"POST", "/user/call_categories/delete/" + s.category, "", "delete category/" + s.category},
+		{"POST", "/tasks/filters/save", `{"name": "Critical calls — October", "criteria": {"task_type": "chat"}}`, "settings filter/" + s.filter},
+		{"POST", "/tasks/filters/delete/" + s.filter, "", "delete filter/" + s.filter},
+		{"POST", "/user/call_check_scripts/edit/1000", `{"title": "secret", "script_id": ` + s.script + `}`, "settings script/" + s.script},
+		{"POST", "/user/call_check_scripts/delete/1000", `{"script_id": ` + s.script + `}`, "delete script/" + s.script},
+		{"GET", "/get_file?file_type=pdf&task_code=" + call, "", ""},
+		{"HEAD", "/get_file?file_type=audio&task_code=" + call, "", ""},
+		{"GET", "/get_file?file_type=audio&task_code=" + call, "", "download task/" + call + "/audio"},
+		{"GET", "/get_file?file_type=docx_call&task_code=" + call, "", "download task/" + call + "/docx_call"},
+		{"GET", "/get_file?file_type=txt_call&task_code=" + call, "", "download task/" + call + "/txt_call"},
+		{"POST", "/checklist/answer/" + chat, `{"answers": [{"checklist_id": 5, "answer": "Yes"}]}`, "settings task/" + chat + "/checklist"},
+		{"POST", "/api/calls_analysis_v2/" + chat + "/reanalyze", "", "settings task/" + chat + "/analysis"},
+		{"POST", "/tasks/reanalyze", `{"task_type": "audio"}`, ""}, // there is none
+		{"POST", "/tasks/reanalyze", `{"task_type": "chat"}`, "settings analyses"},
+	} {
+		r := the.send(t, c.method, c.path, x.token, strings.NewReader(c.body))
+		if c.event == "" {
+			continue
+		}
+		want = append(want, c.event)
+		if r.status != http.StatusOK || r.body != nil && r.at("error_code") != 0.0 {
+			t.Errorf("%s %s: %d %s", c.method, c.path, r.status, r.raw)
+		}
+	}
+	var got []string
+	for _, e := range audited(t, x.org, len(want)) {
+		got = append(got, e.Action+" "+e.Object)
+	}
+	slices.Sort(got) // they are encoded side by side
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 

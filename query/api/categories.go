@@ -166,6 +166,7 @@ func (a *API) addCategory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindCategory, one.ID)
 	return a.ok(c, saved{Success: true, Message: said(c, schemas.T("Saved successfully")), Data: newCategory(one)})
 }
 
@@ -205,6 +206,7 @@ func (a *API) editCategory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindCategory, one.ID)
 	return a.ok(c, saved{Success: true, Message: said(c, schemas.T("Saved successfully")), Data: newCategory(one)})
 }
 
@@ -234,5 +236,6 @@ func (a *API) deleteCategory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditDelete, schemas.KindCategory, id)
 	return a.ok(c, done{Success: true, Message: said(c, schemas.T("Deleted successfully"))})
 }

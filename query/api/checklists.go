@@ -124,6 +124,7 @@ func (a *API) addQuestion(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindChecklist, q.ID)
 	return a.ok(c, changedQuestion{Success: true, Message: said(c, schemas.T("Checklist question created")), Data: newQuestion(q)})
 }
 
@@ -164,6 +165,7 @@ func (a *API) editQuestion(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindChecklist, q.ID)
 	return a.ok(c, changedQuestion{Success: true, Message: said(c, schemas.T("Checklist question updated")), Data: newQuestion(q)})
 }
 
@@ -177,6 +179,7 @@ func (a *API) deleteQuestion(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditDelete, schemas.KindChecklist, q.ID)
 	return a.ok(c, done{Success: true, Message: said(c, schemas.T("Checklist question deleted")), ID: q.ID})
 }
 

@@ -66,6 +66,7 @@ func (a *API) addDirectory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindDirectory, d.ID)
 	return a.ok(c, directoryAnswer{Success: true, Directory: d})
 }
 
@@ -87,5 +88,6 @@ func (a *API) deleteDirectory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditDelete, schemas.KindDirectory, id)
 	return a.ok(c, done{Success: true, Message: said(c, schemas.T("Directory deleted successfully"))})
 }

@@ -53,7 +53,13 @@ func (a *API) getFile(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return send(c, t.Task)
+	if err := send(c, t.Task); err != nil {
+		return err
+	}
+	if c.Method() != fiber.MethodHead { // which takes nothing away
+		a.audit(c, schemas.AuditDownload, "task/"+code+"/"+c.Query("file_type"))
+	}
+	return nil
 }
 
 // sender is what makes a type of file.

@@ -75,12 +75,13 @@ func (a *API) saveFilter(c *fiber.Ctx) error {
 		return err
 	}
 	kind := filtersOf(user)
+	var f schemas.SavedFilter
 	err = a.Store.InTurn(c.UserContext(), user.Org, kind, func(ctx context.Context) error {
 		all, err := state.List[schemas.SavedFilter](ctx, a.Store, user.Org, kind)
 		if err != nil {
 			return err
 		}
-		f := schemas.SavedFilter{User: user.ID, Name: name, CreatedAt: time.Now().UTC().Truncate(time.Second)}
+		f = schemas.SavedFilter{User: user.ID, Name: name, CreatedAt: time.Now().UTC().Truncate(time.Second)}
 		if i := filterNamed(all, name); i >= 0 {
 			f = all[i]
 		} else if len(all) >= schemas.MaxFilters {
@@ -94,6 +95,7 @@ func (a *API) saveFilter(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindFilter, f.ID)
 	return a.ok(c, done{Success: true, Message: said(c, schemas.T("Filter created or updated"))})
 }
 
@@ -119,6 +121,7 @@ func (a *API) deleteFilter(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditDelete, schemas.KindFilter, id)
 	return a.ok(c, done{Success: true, Message: said(c, schemas.T("Filter deleted"))})
 }
 

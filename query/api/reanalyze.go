@@ -42,7 +42,7 @@ func (a *API) reanalyze(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return a.askAgain(c, tasks)
+	return a.askAgain(c, "task/"+code+"/analysis", tasks)
 }
 
 // reanalyzeAll answers POST /tasks/reanalyze, an endpoint of our own: the body
@@ -64,13 +64,18 @@ func (a *API) reanalyzeAll(c *fiber.Ctx) error {
 	if len(tasks) > reanalyzeMost {
 		return schemas.Fail(schemas.CodeInvalid, "more than %d tasks: narrow the criteria, by date_from and date_to for instance", reanalyzeMost)
 	}
-	return a.askAgain(c, tasks)
+	return a.askAgain(c, "analyses", tasks)
 }
 
-func (a *API) askAgain(c *fiber.Ctx, tasks []schemas.Analysed) error {
+// askAgain answers both; the requests on the log have every task and who asked,
+// so that one audit event with their object is enough.
+func (a *API) askAgain(c *fiber.Ctx, object string, tasks []schemas.Analysed) error {
 	requested, err := a.request(c.UserContext(), callOf(c.Context()).user, tasks)
 	if err != nil {
 		return err
+	}
+	if requested > 0 {
+		a.audit(c, schemas.AuditSettings, object)
 	}
 	return a.ok(c, reanalyzeAnswer{Success: true, Message: said(c, schemas.T("Analysis requested")), Requested: requested, Pending: len(tasks) - requested})
 }

@@ -224,6 +224,7 @@ func (a *API) addScript(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindScript, s.ID)
 	return a.ok(c, saved{Success: true, Message: said(c, schemas.T("Saved successfully")), Data: newScripts([]schemas.Script{s})[0]})
 }
 
@@ -266,6 +267,7 @@ func (a *API) editScript(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditSettings, schemas.KindScript, s.ID)
 	return a.ok(c, saved{Success: true, Message: said(c, schemas.T("Saved successfully")), Data: newScripts([]schemas.Script{s})[0]})
 }
 
@@ -316,5 +318,6 @@ func (a *API) deleteScript(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditSetting(c, schemas.AuditDelete, schemas.KindScript, id)
 	return a.ok(c, done{Success: true, Message: said(c, schemas.T("Deleted successfully"))})
 }

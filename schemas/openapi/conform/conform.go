@@ -130,8 +130,11 @@ func unescape(pointer string) []string {
 }
 
 // operation finds what describes a request. Of two paths that match, the one
-// with fewer variables is meant.
+// with fewer variables is meant. HEAD is described by its GET.
 func (d *Document) operation(method, path string) (op node, template string, ok bool) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
 	path = strings.TrimSuffix(path, "/")
 	paths, _ := d.root["paths"].(map[string]any)
 	for t := range paths {
@@ -189,6 +192,12 @@ func (d *Document) Answer(method, path string, status int, header http.Header, b
 	media, err := mediaOf(content.value, header.Get("Content-Type"))
 	if err != nil {
 		return fail(err)
+	}
+	if method == http.MethodHead {
+		if len(body) > 0 {
+			return fail(errors.New("HEAD has no body"))
+		}
+		return nil
 	}
 	if media != "application/json" {
 		return nil

@@ -162,6 +162,9 @@ func TestAnswer(t *testing.T) {
 		{"no such endpoint, said otherwise", "GET", "/nothing", 404, "application/json", `{}`, "error_code"},
 		{"a document", "GET", "/metrics", 200, "text/plain; version=0.0.4", `x 1`, ""},
 		{"nothing new", "GET", "/docs", 304, "", "", ""},
+		{"a HEAD", "HEAD", "/gettask", 200, "application/json", "", ""},
+		{"a HEAD with a body", "HEAD", "/gettask", 200, "application/json", failure, "no body"},
+		{"a HEAD of what has no GET", "HEAD", "/addtaskcall", 200, "application/json", "", "not documented"},
 		{"a body where none is", "GET", "/docs", 304, "", "x", "no body"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
