@@ -44,7 +44,8 @@ func TestBulkWaitsAndLosesNothing(t *testing.T) {
 	for _, task := range tasks {
 		b.await(task, schemas.StatusCompleted)
 	}
-	for range lone { // into a worker that has nothing to do, each at another moment of its looking
+	for i := range lone { // into a worker that has nothing to do, each at another moment of its looking
+		time.Sleep(time.Duration(i) * 2 * pollWait / lone)
 		b.await(b.submit(schemas.TopicTextBulk), schemas.StatusCompleted)
 	}
 	lock.Lock()

@@ -83,7 +83,7 @@ func (b *bed) run(attempts int32, handle func(context.Context, Job) ([]Event, er
 func (b *bed) runStage(attempts int32, done string, handle func(context.Context, Job) ([]Event, error)) (stop func()) {
 	w := &Worker{
 		Config: Config{Lock: 2 * time.Second, Grace: time.Second, Attempts: attempts},
-		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText, schemas.TopicAgain}, Bulk: []string{schemas.TopicTextBulk},
+		Stage: Stage{Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze, Live: []string{schemas.TopicText}, Bulk: []string{schemas.TopicTextBulk, schemas.TopicAgain},
 			Batch: cmp.Or(b.batch, 10), Done: schemas.StatusVersion(done), Handle: handle},
 		Slots: 2, NewClient: b.client, Producer: b.producer, Store: b.store, Codec: &b.codec,
 		Metrics: b.metrics, Log: slog.New(slog.DiscardHandler),
