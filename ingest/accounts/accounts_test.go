@@ -224,6 +224,29 @@ func TestSubscriptions(t *testing.T) {
 	}
 }
 
+// A plan that was replaced does not come back when the new one ends.
+func TestAReplacedPlanIsOver(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	o, err := h.CreateOrganisation(ctx, "Acme", "en")
+	h.must(err)
+	changed := time.Now().AddDate(0, -3, 0)
+	_, err = h.Subscribe(ctx, o.ID, "on_premise", Terms{Start: changed.AddDate(0, -1, 0)})
+	h.must(err)
+	_, err = h.Subscribe(ctx, o.ID, "pro", Terms{Start: changed})
+	h.must(err)
+	if all, err := h.Subscriptions(ctx, o.ID); err != nil || len(all) != 2 || !all[0].End.Equal(all[1].Start) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if q, err := h.store.Quota(ctx, o.ID); codeOf(err) != schemas.CodeNoPlan {
+		t.Errorf("%+v, %v", q, err)
+	}
+	h.flush()
+	if q, err := h.store.Quota(ctx, o.ID); codeOf(err) != schemas.CodeNoPlan {
+		t.Errorf("after Redis was lost: %+v, %v", q, err)
+	}
+}
+
 func TestBootstrapOnce(t *testing.T) {
 	h := newHouse(t)
 	b := Bootstrap{Email: "Admin@Localhost", Organisation: "Mine", Plan: "gold", Locale: "en"}
