@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -126,6 +127,7 @@ func (a *API) changePassword(c *fiber.Ctx) error {
 	if in.Password == "" {
 		return schemas.Fail(schemas.CodeMissing, "password")
 	}
+	in.Hash = strings.ToLower(in.Hash) // as login does
 	if err := checkHash(in.Hash); err != nil {
 		return err
 	}
