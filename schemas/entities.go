@@ -15,6 +15,7 @@ const (
 	KindScript       = "script"
 	KindFilter       = "filter" // a saved filter of one user
 	KindCategory     = "category"
+	KindRenewals     = "renewals" // of one user's sessions; its id is the user's
 	// KindScriptVersion + "." + id of a script holds the versions of that script:
 	// a Script each, its id the version.
 	KindScriptVersion = "script_version"
@@ -76,6 +77,23 @@ type User struct {
 	// Ended are sessions that were logged out, with the second (Unix) at which
 	// their tokens would have run out anyway; later they are forgotten.
 	Ended map[string]int64 `json:"ended,omitempty"`
+}
+
+// Renewals are the refresh tokens of a user that were used, by session.
+type Renewals struct {
+	Sessions map[string]Renewal `json:"sessions"`
+}
+
+// Renewal is what is remembered of a session's refresh tokens.
+type Renewal struct {
+	End  int64       `json:"end"`  // the second (Unix) at which all its tokens have run out
+	Used []UsedToken `json:"used"` // the last ones, in order of use
+}
+
+// UsedToken is a refresh token (its jti) and when it was used first (Unix, ms).
+type UsedToken struct {
+	ID string `json:"id"`
+	At int64  `json:"at"`
 }
 
 // Roles of users.

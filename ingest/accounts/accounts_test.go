@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -221,6 +222,71 @@ func TestSubscriptions(t *testing.T) {
 	h.flush()
 	if all, err := h.Subscriptions(ctx, o.ID); err != nil || len(all) != 3 {
 		t.Errorf("after Redis was lost: %+v, %v", all, err)
+	}
+}
+
+// A plan that was replaced does not come back when the new one ends.
+func TestAReplacedPlanIsOver(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	o, err := h.CreateOrganisation(ctx, "Acme", "en")
+	h.must(err)
+	changed := time.Now().AddDate(0, -3, 0)
+	_, err = h.Subscribe(ctx, o.ID, "on_premise", Terms{Start: changed.AddDate(0, -1, 0)})
+	h.must(err)
+	_, err = h.Subscribe(ctx, o.ID, "pro", Terms{Start: changed})
+	h.must(err)
+	if all, err := h.Subscriptions(ctx, o.ID); err != nil || len(all) != 2 || !all[0].End.Equal(all[1].Start) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if q, err := h.store.Quota(ctx, o.ID); codeOf(err) != schemas.CodeNoPlan {
+		t.Errorf("%+v, %v", q, err)
+	}
+	h.flush()
+	if q, err := h.store.Quota(ctx, o.ID); codeOf(err) != schemas.CodeNoPlan {
+		t.Errorf("after Redis was lost: %+v, %v", q, err)
+	}
+}
+
+// What is remembered of refresh tokens is bounded, and so is what can be got by
+// using stolen ones fast.
+func TestUsedRefreshTokens(t *testing.T) {
+	h := newHouse(t)
+	now := time.Now()
+	end := now.Add(time.Hour)
+	use := func(session string, n int, at time.Time) time.Duration {
+		t.Helper()
+		age, err := h.Use(t.Context(), RefreshToken{"org_1", 1, fmt.Sprint(session, n), session, now.Add(time.Duration(n) * time.Minute), end}, at)
+		h.must(err)
+		return age
+	}
+	for i := range maxUsed + 1 {
+		at := now.Add(time.Duration(i+1) * time.Minute)
+		if first, again := use("a", i, at), use("a", i, at.Add(time.Second)); first != 0 || again.Round(time.Second) != time.Second {
+			t.Errorf("token %d: %v, then %v", i, first, again)
+		}
+	}
+	h.flush()
+	if first, second := use("a", 0, end), use("a", 1, end); first != longAgo || second >= time.Hour || second < 57*time.Minute {
+		t.Errorf("%v, %v", first, second)
+	}
+	for i := range maxRenewed {
+		use(fmt.Sprint("b", i), 0, now.Add(time.Duration(i)*time.Millisecond))
+	}
+	kept := func() map[string]schemas.Renewal {
+		t.Helper()
+		known, err := state.Get[schemas.Renewals](t.Context(), h.store, "org_1", schemas.KindRenewals, 1)
+		h.must(err)
+		return known.Sessions
+	}
+	if all := kept(); len(all) != maxRenewed || len(all["a"].Used) != maxUsed || all["b0"].Used != nil || all["b1"].Used == nil {
+		t.Errorf("%d sessions: %+v", len(all), all)
+	}
+	over := end.Add(2 * time.Minute)
+	end = over.Add(time.Hour)
+	use("c", 0, over)
+	if all := kept(); len(all) != 1 || len(all["c"].Used) != 1 {
+		t.Errorf("what has run out is remembered: %+v", all)
 	}
 }
 

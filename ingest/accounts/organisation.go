@@ -82,8 +82,9 @@ type Terms struct {
 }
 
 // Subscribe puts an organisation on a plan and gives its subscriptions, one for
-// each period. What was subscribed to from Start on is cancelled; what is used
-// in a period that goes on stays used. Errors: 4030 without the organisation or
+// each period. What was subscribed to from Start on is cancelled, and what runs
+// then ends then, else it would come back after the last of the new periods;
+// what is used in a period that goes on stays used. Errors: 4030 without the organisation or
 // with periods below 1 or above 120, 4034 without the plan.
 func (a *Accounts) Subscribe(ctx context.Context, org, identifier string, t Terms) (all []schemas.Subscription, err error) {
 	plan, err := a.Plan(identifier)
@@ -116,9 +117,23 @@ func (a *Accounts) Subscribe(ctx context.Context, org, identifier string, t Term
 			}
 			all, start = append(all, s), s.End
 		}
-		return nil
+		// Not before the new ones are there: nobody may be without a plan meanwhile.
+		return a.cut(ctx, org, known, all[0].Start)
 	})
 	return all, err
+}
+
+// cut ends at the given time what was known to run beyond it.
+func (a *Accounts) cut(ctx context.Context, org string, known map[string]schemas.Subscription, at time.Time) error {
+	for id, s := range known {
+		if s.Start.Before(at) && (s.End.IsZero() || s.End.After(at)) {
+			s.End = at
+			if err := a.put(ctx, org, schemas.KindPlan, id, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // startOf is when new terms begin: as given, else with the running period of the

@@ -207,7 +207,7 @@ func (a *API) mainApp() *fiber.App {
 	a.docsRoutes(app)
 	a.accountRoutes(app)
 	app.Get("/user/vocabulary", a.authenticated, a.vocabulary)
-	app.Put("/user/vocabulary", a.authenticated, a.setVocabulary)
+	app.Put("/user/vocabulary", a.authenticated, mayChange, a.setVocabulary)
 	app.Post("/add_chat_analysis_task", a.authenticated, a.addChat)
 	app.Get("/gettask", a.authenticated, a.getTask)
 	for _, path := range []string{"/tasks/filter", "/user/tasks/filter"} {

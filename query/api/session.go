@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -22,7 +23,8 @@ const reuseGrace = 30 * time.Second
 // of a login or of the last renewal becomes new tokens of the same session,
 // which ends EARSHOT_SESSION_TTL after the login. A token is good for once; one
 // that comes again was stolen, by whoever came first or now, and its session
-// ends (RFC 9700 section 4.14.2). Errors: 4001 4002 4012 4290.
+// ends (RFC 9700 section 4.14.2). Errors: 4001 4002 4012 4290
+// 5030.
 func (a *API) refresh(c *fiber.Ctx) error {
 	if err := a.limitStranger(c.Context()); err != nil {
 		return err
@@ -45,17 +47,18 @@ func (a *API) refresh(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if !token.speaksFor(user) || token.SessionEnd == nil {
+	if !token.speaksFor(user) || token.SessionEnd == nil || token.IssuedAt == nil {
 		return schemas.Fail(schemas.CodeBadToken, "")
 	}
-	age, err := a.Store.Once(c.UserContext(), "refresh/"+token.ID, time.Until(token.ExpiresAt.Add(leeway)))
+	now := time.Now()
+	age, err := a.Accounts.Use(c.UserContext(), token.refresh(user), now)
 	if err != nil {
 		return err
 	}
 	if age > reuseGrace {
 		return a.reused(c, user, token)
 	}
-	tokens, err := a.tokens.pair(user, session{token.Session, token.SessionEnd.Time}, time.Now())
+	tokens, err := a.tokens.pair(user, session{token.Session, token.SessionEnd.Time}, now)
 	if err != nil {
 		return err
 	}
@@ -126,6 +129,7 @@ func (a *API) changePassword(c *fiber.Ctx) error {
 	if in.Password == "" {
 		return schemas.Fail(schemas.CodeMissing, "password")
 	}
+	in.Hash = strings.ToLower(in.Hash) // as login does
 	if err := checkHash(in.Hash); err != nil {
 		return err
 	}

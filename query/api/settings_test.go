@@ -103,8 +103,10 @@ func TestSettingsOfAnotherTenantAreMissing(t *testing.T) {
 				nonsense = schemas.CodeInvalid
 			}
 			ask(stranger.token, "nonsense").want(t, 200, nonsense)
-			if agent := agentOf(t, owner); !call.agents {
-				ask(agent.token, call.id(s)).want(t, 200, schemas.CodeAccessDenied)
+			for _, role := range []string{roleAgent, "auditor"} { // which nobody has heard of
+				if mate := colleague(t, owner, 7, role); !call.agents {
+					ask(mate.token, call.id(s)).want(t, 200, schemas.CodeAccessDenied)
+				}
 			}
 			ask("", call.id(s)).want(t, 401, schemas.CodeUnauthorized)
 		})
@@ -126,6 +128,8 @@ func TestSettingsOfAnotherTenantAreMissing(t *testing.T) {
 		the.send(t, call.method, fill(call.path), owner.token, strings.NewReader(fill(call.body)), "Content-Type", "application/json").want(t, 200, 0)
 	}
 }
+
+const roleAgent = schemas.RoleAgent
 
 // agentOf is another user of the organisation, who may change no settings.
 func agentOf(t *testing.T, x tenant) tenant { return colleague(t, x, 7, roleAgent) }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
+	"earshot/ingest/accounts"
 	"earshot/schemas"
 )
 
@@ -48,6 +49,11 @@ func (c claims) key() (key userKey, err error) {
 func (c claims) speaksFor(u schemas.User) bool {
 	_, ended := u.Ended[c.Session]
 	return c.Epoch == u.Epoch && !ended
+}
+
+// refresh is what is remembered of a refresh token of u.
+func (c claims) refresh(u schemas.User) accounts.RefreshToken {
+	return accounts.RefreshToken{Org: u.Org, User: u.ID, ID: c.ID, Session: c.Session, Issued: c.IssuedAt.Time, Expires: c.SessionEnd.Time}
 }
 
 // tokens makes and checks login tokens and the tokens that renew them.

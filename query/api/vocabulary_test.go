@@ -45,12 +45,12 @@ func TestVocabulary(t *testing.T) {
 	} {
 		replace(x, body).want(t, 200, code)
 	}
-	agent := newTenant(t)
-	agent.user.Role = roleAgent
-	put(t, agent.org, schemas.KindUser, "1", 2, agent.user)
-	the.api.users.Purge()
-	replace(agent, `{"vocabulary": ["x"]}`).want(t, 200, schemas.CodeAccessDenied)
-	if got := get(agent); !reflect.DeepEqual(got, []any{}) {
-		t.Errorf("an agent's: %v", got)
+	for role, code := range map[string]schemas.Code{roleAgent: schemas.CodeAccessDenied, "auditor": schemas.CodeAccessDenied, "": schemas.CodeAccessDenied, schemas.RoleSupervisor: 0} {
+		mate := colleague(t, other, 7, role)
+		replace(mate, `{"vocabulary": ["x"]}`).want(t, 200, code)
+		if got := get(mate); (len(got.([]any)) == 1) != (code == 0) {
+			t.Errorf("role %q: %v", role, got)
+		}
+		replace(other, `{"vocabulary": []}`).want(t, 200, 0)
 	}
 }

@@ -73,22 +73,3 @@ func attemptKeys(names []string) []string {
 	}
 	return keys
 }
-
-var onceScript = redis.NewScript(`
-local at = redis.call('GET', KEYS[1])
-if at then return tonumber(ARGV[1]) - tonumber(at) end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return -1`)
-
-// Once says how long ago it was asked for the same name before, and below 0 for
-// the first time. It remembers for ttl. Errors: Redis'.
-func (s *Store) Once(ctx context.Context, name string, ttl time.Duration) (time.Duration, error) {
-	ms, err := onceScript.Run(ctx, s.rdb, []string{keyPrefix + "once:" + hashed(22, name)}, s.now().UnixMilli(), max(ttl.Milliseconds(), 1)).Int64()
-	if err != nil {
-		return 0, fmt.Errorf("redis: once: %w", err)
-	}
-	if ms < 0 {
-		return -1, nil
-	}
-	return time.Duration(ms) * time.Millisecond, nil
-}

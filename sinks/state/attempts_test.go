@@ -46,18 +46,6 @@ func TestAttemptsHoldForAllProcesses(t *testing.T) {
 	})
 }
 
-func TestOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		s := readyStore(t, rdb)
-		for _, c := range []struct{ at, want time.Duration }{{0, -1}, {0, 0}, {7 * time.Second, 7 * time.Second}} {
-			s.now = func() time.Time { return clock.Add(c.at) }
-			if got := must(s.Once(t.Context(), "x", time.Minute)); got != c.want {
-				t.Errorf("at %v: %v", c.at, got)
-			}
-		}
-	})
-}
-
 func TestOverageNeverBlocksWhatHasAPrice(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		ctx := t.Context()

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -68,22 +69,50 @@ func steps(before, after *record, periodOf func(time.Time) string, lines map[str
 		hold(before, -1)
 		hold(after, +1)
 	}
-	for resource, units := range after.Used {
-		if _, counted := before.Used[resource]; counted || units == 0 {
-			continue
-		}
-		period := periodOf(lines[resource].At)
-		out = append(out, step{"ledger", period + ":u:" + resource, units})
-		if lines[resource].Processing == schemas.ProcessTranscription { // of them, at a rate of their own
-			out = append(out, step{"ledger", period + ":t:" + resource, units})
-		}
-	}
+	out = append(out, usage(before, after, periodOf, lines)...)
 	if after.id > before.id {
 		out = append(out, step{"id", after.id, ""})
 	}
 	if before.live() != after.live() {
 		out = append(out, claims(after, now)...)
 	}
+	return out
+}
+
+// usage counts what was used of the task's own resource in the period in which
+// it was reserved, whenever the task ends: else what a period promised would be
+// sold once more when the next one begins. Anything else counts when it is used,
+// and so does all usage as long as its task is not known.
+func usage(before, after *record, periodOf func(time.Time) string, lines map[string]*schemas.UsageRecorded) []step {
+	var out []step
+	count := func(c counted, resource string, units int64) {
+		out = append(out, step{"ledger", c.Period + ":u:" + resource, units})
+		if c.Transcribed { // of them, at a rate of their own
+			out = append(out, step{"ledger", c.Period + ":t:" + resource, units})
+		}
+	}
+	early := map[string]counted{}
+	for resource, units := range after.Used {
+		was, moves := before.Early[resource]
+		is := was
+		if line := lines[resource]; line != nil {
+			is = counted{periodOf(line.At), line.Processing == schemas.ProcessTranscription}
+		}
+		switch {
+		case after.version == 0:
+			early[resource] = is
+		case resource == after.Task.Resource:
+			is.Period = cmp.Or(before.period, periodOf(after.Task.CreatedAt))
+		}
+		if units == 0 || lines[resource] == nil && (!moves || was == is) {
+			continue
+		}
+		if moves {
+			count(was, resource, -units)
+		}
+		count(is, resource, units)
+	}
+	after.Early = early
 	return out
 }
 

@@ -121,6 +121,13 @@ func plan(org string, version int64, limits map[string]int64) schemas.EntityChan
 		End: planStart.AddDate(1, 0, 0), Limits: limits})
 }
 
+// renewedAt is a subscription that ends and one like it that begins then.
+func renewedAt(end time.Time, limits map[string]int64) []any {
+	first := schemas.Subscription{PlanID: 4, Start: planStart, End: end, Limits: limits}
+	next := schemas.Subscription{PlanID: 4, Start: end, End: end.AddDate(1, 0, 0), Limits: limits}
+	return []any{entityOf(org, schemas.KindPlan, "1", 1, first), entityOf(org, schemas.KindPlan, "2", 1, next)}
+}
+
 func entityOf(org, kind, id string, version int64, v any) schemas.EntityChanged {
 	return schemas.EntityChanged{Org: org, Kind: kind, ID: id, Version: version, Data: must(jsonOf(v)), UpdatedAt: planStart}
 }

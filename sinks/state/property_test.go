@@ -163,19 +163,21 @@ func rebuildAt(rdb *redis.Client, now time.Time, events []any) {
 func TestAnyOrderOfEventsEndsInTheSameState(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		rapid.Check(t, func(rt *rapid.T) {
-			plans := []any{plan(org, 1, map[string]int64{schemas.ResourceCallMinutes: 100})}
+			// Tasks are submitted before the renewal or after it, and used after it.
+			renewal := clock.Add(-time.Hour + 30*time.Second)
+			plans := renewedAt(renewal, map[string]int64{schemas.ResourceCallMinutes: 100})
 			events := slices.Clone(plans)
 			for i := range rapid.IntRange(1, 3).Draw(rt, "tasks") {
 				task := upload(org, fmt.Sprint("file", i), fmt.Sprint("d", i))
 				task.ID, task.Idempotency = int64(i+1), fmt.Sprint("key", i)
 				task.Processing = rapid.SampledFrom([]string{schemas.ProcessStandard, schemas.ProcessTranscription}).Draw(rt, "processing")
-				task.CreatedAt = task.CreatedAt.Truncate(time.Microsecond)
+				task.CreatedAt = renewal.Add(rapid.SampledFrom([]time.Duration{-time.Second, 0}).Draw(rt, "created"))
 				events = append(events, life(rt, task)...)
 			}
 			project(rdb, events, func() int { return 1 })
 			want := dump(t, rdb)
 
-			again := slices.Concat(events[1:], rapid.SliceOf(rapid.SampledFrom(events[1:])).Draw(rt, "repeated"))
+			again := slices.Concat(events[len(plans):], rapid.SliceOf(rapid.SampledFrom(events[len(plans):])).Draw(rt, "repeated"))
 			again = append(plans, rapid.Permutation(again).Draw(rt, "order")...)
 			project(rdb, again, func() int { return rapid.IntRange(1, 10).Draw(rt, "batch") })
 			sameState(rt, dump(t, rdb), want)

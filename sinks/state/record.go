@@ -48,6 +48,14 @@ type body struct {
 	UpdatedAt time.Time        `json:"a,omitzero"`
 	Held      int64            `json:"h,omitempty"` // units of Task.Resource that the ledger holds for the task now
 	Used      map[string]int64 `json:"u,omitempty"` // units by resource that the ledger has counted
+	// Early is where Used was counted, by resource, until the task itself is known.
+	Early map[string]counted `json:"y,omitempty"`
+}
+
+// counted is where the ledger has counted some usage.
+type counted struct {
+	Period      string `json:"p"`
+	Transcribed bool   `json:"t,omitempty"` // and not analysed
 }
 
 // compactTask is schemas.Task with short names; the conversion between the

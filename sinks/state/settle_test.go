@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -111,4 +112,45 @@ func TestTheFirstUsageOfATaskCounts(t *testing.T) {
 	want := dump(t, rdb)
 	rebuild(rdb, events)
 	sameState(t, dump(t, rdb), want)
+}
+
+// What was reserved at the end of a period and used in the next one is gone
+// from the first, not from both; what was never reserved counts when it is used.
+func TestUsageCountsWhereItWasReserved(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := context.Background()
+		end := clock.Add(time.Second)
+		limits := map[string]int64{schemas.ResourceChats: 1}
+		plans := renewedAt(end, limits)
+		task := chat(org)
+		task.CreatedAt, task.Processing = clock, schemas.ProcessTranscription
+		s := readyStore(t, rdb)
+		apply(t, s, plans[0].(schemas.EntityChanged), plans[1].(schemas.EntityChanged))
+		a, err := s.Accept(ctx, task, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		settled := []any{usageOf(a.Task, task.Resource, 1), usageOf(a.Task, schemas.ResourceTextTokens, 9), statusOf(a.Task, schemas.StatusCompleted, 2*time.Minute)}
+		facts, _, err := decodeAll(&schemas.Codec{}, recordsOf(settled))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.applyFacts(ctx, "epoch", facts); err != nil {
+			t.Fatal(err)
+		}
+		check := func() {
+			t.Helper()
+			for at, want := range map[time.Time]map[string]Amount{
+				clock: {schemas.ResourceChats: {Limit: 1, Used: 1, Transcribed: 1}},
+				end:   {schemas.ResourceChats: {Limit: 1}, schemas.ResourceTextTokens: {Used: 9, Transcribed: 9}},
+			} {
+				if q, err := storeAt(rdb, at).Quota(ctx, org); err != nil || !reflect.DeepEqual(q.Resources, want) {
+					t.Errorf("at %s: %+v, %v", at, q.Resources, err)
+				}
+			}
+		}
+		check()
+		rebuild(rdb, slices.Concat(plans, []any{schemas.TaskSubmitted{Task: a.Task}}, settled))
+		check()
+	})
 }
