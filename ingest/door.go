@@ -29,6 +29,14 @@ type Config struct {
 	ProduceTimeout time.Duration `env:"EARSHOT_PRODUCE_TIMEOUT" envDefault:"8s" help:"how long a submission waits for Kafka before it is answered 503"`
 }
 
+// Validate refuses what cannot work; the configuration loader calls it.
+func (c *Config) Validate() error {
+	if c.ProduceTimeout <= 0 || c.ProduceTimeout >= state.TurnMost {
+		return fmt.Errorf("EARSHOT_PRODUCE_TIMEOUT is %s, want more than 0 and less than the %s that a change of settings may take", c.ProduceTimeout, state.TurnMost)
+	}
+	return nil
+}
+
 // Door is the way into the log. It is safe for concurrent use.
 type Door struct {
 	cfg      Config
@@ -259,9 +267,9 @@ func (d *Door) keep(ctx context.Context, s *Submission) error {
 	return nil
 }
 
-// publish waits for acks=all, but not longer than the configured time: an
-// idempotent producer may not give up on a record whose fate it does not know,
-// so the wait is ours, not the client's.
+// publish waits for acks=all, but not longer than the configured time, or than
+// ctx: an idempotent producer may not give up on a record whose fate it does not
+// know, so the wait is ours, not the client's.
 func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	rec, err := d.codec.Record(topic, schemas.StageSubmit, event)
 	if errors.Is(err, schemas.ErrRegistry) {
@@ -269,6 +277,9 @@ func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	}
 	if err != nil {
 		return errors.Join(err, errNeverSent)
+	}
+	if err := ctx.Err(); err != nil {
+		return errors.Join(schemas.Because(schemas.CodeUnavailable, err, "the time for it is over"), errNeverSent)
 	}
 	done := make(chan error, 1)
 	d.producer.TryProduce(context.WithoutCancel(ctx), rec, func(_ *kgo.Record, err error) { done <- err })
@@ -278,6 +289,8 @@ func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	case err = <-done:
 	case <-timer.C:
 		err = context.DeadlineExceeded
+	case <-ctx.Done(): // a turn that is over, for one: what is waited for no longer holds
+		err = ctx.Err()
 	}
 	if err != nil {
 		d.log.Error("publish", "topic", topic, "key", string(rec.Key), "error", err)
