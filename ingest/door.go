@@ -279,7 +279,7 @@ func (d *Door) publish(ctx context.Context, topic string, event any) error {
 		return errors.Join(err, errNeverSent)
 	}
 	if err := ctx.Err(); err != nil {
-		return errors.Join(schemas.Because(schemas.CodeUnavailable, err, "the time for it is over"), errNeverSent)
+		return errors.Join(schemas.Because(schemas.CodeUnavailable, err, ""), errNeverSent)
 	}
 	done := make(chan error, 1)
 	d.producer.TryProduce(context.WithoutCancel(ctx), rec, func(_ *kgo.Record, err error) { done <- err })
