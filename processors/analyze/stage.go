@@ -37,10 +37,10 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 				if err != nil {
 					return nil, err
 				}
-				if before.Version >= job.Again.Version {
+				if !before.AskedAt.Before(job.Again.At) {
 					return nil, nil // delivered once more: it is done
 				}
-				in = again(in, before)
+				in = again(in, before, *job.Again)
 			}
 			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(in)}}, nil
 		},
@@ -48,9 +48,10 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 }
 
 // again is the input of an analysis that follows one of the same conversation:
-// all that was heard and measured stays, and what a person answered.
-func again(in Input, before schemas.Analysis) Input {
-	in.Task, in.Version = before.Task, before.Version+1
+// all that was heard and measured stays, and what a person answered. Its version
+// is the next one, whatever was expected: a person's answer may have been first.
+func again(in Input, before schemas.Analysis, asked schemas.AnalysisRequested) Input {
+	in.Task, in.Version, in.AskedAt = before.Task, before.Version+1, asked.At
 	in.Utterances, in.Language, in.NoSpeech, in.RoleSource = before.Utterances, before.Language, before.NoSpeech, before.RoleSource
 	in.Sound, in.Metrics = before.Sound, before.Metrics
 	for _, answer := range before.Checklist {
