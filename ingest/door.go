@@ -114,7 +114,7 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 	s.Task = a.Task // New, or Resume under the first caller's code
 	if err := d.keepAndPublish(ctx, s); err != nil {
 		// The event of an earlier try may yet reach the log: then its reservation stays.
-		if errors.Is(err, errNeverSent) && a.Outcome == state.Accepted {
+		if errors.Is(err, ErrNeverSent) && a.Outcome == state.Accepted {
 			err = errors.Join(err, d.store.Abandon(context.WithoutCancel(ctx), s.Task.Org, s.Task.Code))
 		}
 		return Receipt{}, err
@@ -126,12 +126,12 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 	return Receipt{Task: s.Task}, nil
 }
 
-// errNeverSent marks a failure after which the event is certainly not on the log.
-var errNeverSent = errors.New("nothing was written")
+// ErrNeverSent marks a failure after which the event is certainly not on the log.
+var ErrNeverSent = errors.New("nothing was written")
 
 func (d *Door) keepAndPublish(ctx context.Context, s *Submission) error {
 	if err := d.keep(ctx, s); err != nil {
-		return errors.Join(err, errNeverSent)
+		return errors.Join(err, ErrNeverSent)
 	}
 	return d.publish(ctx, topicOf(s), schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances})
 }
@@ -276,10 +276,10 @@ func (d *Door) publish(ctx context.Context, topic string, event any) error {
 		err = schemas.Because(schemas.CodeUnavailable, err, "the schema registry does not answer")
 	}
 	if err != nil {
-		return errors.Join(err, errNeverSent)
+		return errors.Join(err, ErrNeverSent)
 	}
 	if err := ctx.Err(); err != nil {
-		return errors.Join(schemas.Because(schemas.CodeUnavailable, err, ""), errNeverSent)
+		return errors.Join(schemas.Because(schemas.CodeUnavailable, err, ""), ErrNeverSent)
 	}
 	done := make(chan error, 1)
 	d.producer.TryProduce(context.WithoutCancel(ctx), rec, func(_ *kgo.Record, err error) { done <- err })
@@ -295,7 +295,7 @@ func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	if err != nil {
 		d.log.Error("publish", "topic", topic, "key", string(rec.Key), "error", err)
 		if errors.Is(err, kgo.ErrMaxBuffered) {
-			err = errors.Join(err, errNeverSent)
+			err = errors.Join(err, ErrNeverSent)
 		}
 		// The outcome is unknown: the same request again leads to one task (state.Resume).
 		return schemas.Because(schemas.CodeUnavailable, err, "the event log does not answer")

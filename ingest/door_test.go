@@ -218,7 +218,7 @@ func TestAPublisherKeepsToItsTurn(t *testing.T) {
 	waiting := h.producer.BufferedProduceRecords()
 	err = h.Amend(turn, schemas.Analysis{Task: schemas.Task{Org: org, Code: "x"}})
 	wantCode(t, err, schemas.CodeUnavailable)
-	if n := h.producer.BufferedProduceRecords(); !errors.Is(err, errNeverSent) || n != waiting {
+	if n := h.producer.BufferedProduceRecords(); !errors.Is(err, ErrNeverSent) || n != waiting {
 		t.Errorf("%d records wait, before %d: %v", n, waiting, err)
 	}
 	h.comeBack()
