@@ -29,6 +29,14 @@ type Config struct {
 	ProduceTimeout time.Duration `env:"EARSHOT_PRODUCE_TIMEOUT" envDefault:"8s" help:"how long a submission waits for Kafka before it is answered 503"`
 }
 
+// Validate refuses what cannot work; the configuration loader calls it.
+func (c *Config) Validate() error {
+	if c.ProduceTimeout <= 0 || c.ProduceTimeout >= state.TurnMost {
+		return fmt.Errorf("EARSHOT_PRODUCE_TIMEOUT is %s, want more than 0 and less than the %s that a change of settings may take", c.ProduceTimeout, state.TurnMost)
+	}
+	return nil
+}
+
 // Door is the way into the log. It is safe for concurrent use.
 type Door struct {
 	cfg      Config
@@ -106,7 +114,7 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 	s.Task = a.Task // New, or Resume under the first caller's code
 	if err := d.keepAndPublish(ctx, s); err != nil {
 		// The event of an earlier try may yet reach the log: then its reservation stays.
-		if errors.Is(err, errNeverSent) && a.Outcome == state.Accepted {
+		if errors.Is(err, ErrNeverSent) && a.Outcome == state.Accepted {
 			err = errors.Join(err, d.store.Abandon(context.WithoutCancel(ctx), s.Task.Org, s.Task.Code))
 		}
 		return Receipt{}, err
@@ -118,12 +126,12 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 	return Receipt{Task: s.Task}, nil
 }
 
-// errNeverSent marks a failure after which the event is certainly not on the log.
-var errNeverSent = errors.New("nothing was written")
+// ErrNeverSent marks a failure after which the event is certainly not on the log.
+var ErrNeverSent = errors.New("nothing was written")
 
 func (d *Door) keepAndPublish(ctx context.Context, s *Submission) error {
 	if err := d.keep(ctx, s); err != nil {
-		return errors.Join(err, errNeverSent)
+		return errors.Join(err, ErrNeverSent)
 	}
 	return d.publish(ctx, topicOf(s), schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances})
 }
@@ -259,16 +267,19 @@ func (d *Door) keep(ctx context.Context, s *Submission) error {
 	return nil
 }
 
-// publish waits for acks=all, but not longer than the configured time: an
-// idempotent producer may not give up on a record whose fate it does not know,
-// so the wait is ours, not the client's.
+// publish waits for acks=all, but not longer than the configured time, or than
+// ctx: an idempotent producer may not give up on a record whose fate it does not
+// know, so the wait is ours, not the client's.
 func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	rec, err := d.codec.Record(topic, schemas.StageSubmit, event)
 	if errors.Is(err, schemas.ErrRegistry) {
 		err = schemas.Because(schemas.CodeUnavailable, err, "the schema registry does not answer")
 	}
 	if err != nil {
-		return errors.Join(err, errNeverSent)
+		return errors.Join(err, ErrNeverSent)
+	}
+	if err := ctx.Err(); err != nil {
+		return errors.Join(schemas.Because(schemas.CodeUnavailable, err, ""), ErrNeverSent)
 	}
 	done := make(chan error, 1)
 	d.producer.TryProduce(context.WithoutCancel(ctx), rec, func(_ *kgo.Record, err error) { done <- err })
@@ -278,11 +289,13 @@ func (d *Door) publish(ctx context.Context, topic string, event any) error {
 	case err = <-done:
 	case <-timer.C:
 		err = context.DeadlineExceeded
+	case <-ctx.Done(): // a turn that is over, for one: what is waited for no longer holds
+		err = ctx.Err()
 	}
 	if err != nil {
 		d.log.Error("publish", "topic", topic, "key", string(rec.Key), "error", err)
 		if errors.Is(err, kgo.ErrMaxBuffered) {
-			err = errors.Join(err, errNeverSent)
+			err = errors.Join(err, ErrNeverSent)
 		}
 		// The outcome is unknown: the same request again leads to one task (state.Resume).
 		return schemas.Because(schemas.CodeUnavailable, err, "the event log does not answer")

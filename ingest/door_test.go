@@ -200,3 +200,35 @@ func TestALogThatIsAwayDoesNotFillTheMemory(t *testing.T) {
 	_, err := h.Submit(t.Context(), chat(100))
 	h.must(err)
 }
+
+// TestAPublisherKeepsToItsTurn: while the log is away a change of settings ends
+// with the turn it has, however long the door would wait; and a turn that is over
+// writes nothing.
+func TestAPublisherKeepsToItsTurn(t *testing.T) {
+	h := newHouse(t)
+	h.away.Store(true)
+	turn, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := h.Save(turn, org, schemas.KindDirectory, "1", schemas.Directory{ID: 1, Name: "Calls"})
+	wantCode(t, err, schemas.CodeUnavailable)
+	if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took > h.cfg.ProduceTimeout/2 {
+		t.Errorf("after %v: %v", took, err)
+	}
+	waiting := h.producer.BufferedProduceRecords()
+	err = h.Amend(turn, schemas.Analysis{Task: schemas.Task{Org: org, Code: "x"}})
+	wantCode(t, err, schemas.CodeUnavailable)
+	if n := h.producer.BufferedProduceRecords(); !errors.Is(err, ErrNeverSent) || n != waiting {
+		t.Errorf("%d records wait, before %d: %v", n, waiting, err)
+	}
+	h.comeBack()
+	h.must(h.producer.Flush(t.Context()))
+}
+
+func TestTheDoorWaitsLessLongThanATurn(t *testing.T) {
+	for timeout, ok := range map[time.Duration]bool{0: false, time.Second: true, 8 * time.Second: true, state.TurnMost: false} {
+		if err := (&Config{ProduceTimeout: timeout}).Validate(); (err == nil) != ok {
+			t.Errorf("%s: %v", timeout, err)
+		}
+	}
+}

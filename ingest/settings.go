@@ -1,8 +1,10 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,29 +50,42 @@ func (d *Door) Amend(ctx context.Context, a schemas.Analysis) error {
 }
 
 // AnalyseAgain asks for finished tasks of an organisation to be analysed again,
-// with acks=all. Errors: 5030; some of the requests may yet be on the log, and
-// are fulfilled then.
+// with acks=all. Errors: 5030; unless it is ErrNeverSent, some of the requests may
+// yet be on the log, and are fulfilled then.
 func (d *Door) AnalyseAgain(ctx context.Context, requests []schemas.AnalysisRequested) error {
 	records := make([]*kgo.Record, len(requests))
 	for i, r := range requests {
 		var err error
 		if records[i], err = d.codec.Record(schemas.TopicAgain, schemas.StageSubmit, r); err != nil {
-			return schemas.Because(schemas.CodeUnavailable, err, "")
+			return errors.Join(schemas.Because(schemas.CodeUnavailable, err, ""), ErrNeverSent)
 		}
 	}
 	within, cancel := context.WithTimeout(ctx, d.cfg.ProduceTimeout)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- d.producer.ProduceSync(context.WithoutCancel(ctx), records...).FirstErr() }()
-	var err error
-	select {
-	case err = <-done:
-	case <-within.Done():
-		err = within.Err()
+	outcomes := make(chan error, len(records))
+	for _, r := range records {
+		d.producer.TryProduce(context.WithoutCancel(ctx), r, func(_ *kgo.Record, err error) { outcomes <- err })
 	}
-	if err != nil {
-		d.log.Error("publish", "topic", schemas.TopicAgain, "records", len(records), "error", err)
-		return schemas.Because(schemas.CodeUnavailable, err, "the event log does not answer")
+	var failed error
+	refused := 0
+	for range records {
+		var err error
+		select {
+		case err = <-outcomes:
+		case <-within.Done():
+			err = within.Err()
+		}
+		if errors.Is(err, kgo.ErrMaxBuffered) {
+			refused++
+		}
+		failed = cmp.Or(failed, err)
 	}
-	return nil
+	if failed == nil {
+		return nil
+	}
+	d.log.Error("publish", "topic", schemas.TopicAgain, "records", len(records), "error", failed)
+	if refused == len(records) {
+		failed = errors.Join(failed, ErrNeverSent)
+	}
+	return schemas.Because(schemas.CodeUnavailable, failed, "the event log does not answer")
 }

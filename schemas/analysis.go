@@ -53,6 +53,9 @@ type Analysis struct {
 	Evidence  []Evidence `avro:"evidence"`
 	Sound     Sound      `avro:"sound"` // as in the transcript
 	CreatedAt time.Time  `avro:"created_at"`
+	// AskedAt is the At of the newest AnalysisRequested that this version fulfils,
+	// or that an earlier one did; zero when nobody asked for another analysis.
+	AskedAt time.Time `avro:"asked_at"`
 }
 
 // Analysed is a task with the version of its newest analysis that can be read.

@@ -260,9 +260,9 @@ type UsageRecorded struct {
 type AnalysisRequested struct {
 	Org      string    `avro:"org"`
 	TaskCode string    `avro:"task_code"`
-	Version  int64     `avro:"version"` // that the analysis will have; once it is there, the request is fulfilled
+	Version  int64     `avro:"version"` // that the analysis will have, or a later one when a person's answer took that
 	User     int64     `avro:"user"`    // who asked
-	At       time.Time `avro:"at"`
+	At       time.Time `avro:"at"`      // fulfilled by an analysis with this AskedAt, or a later one
 }
 
 // DeadLetter is a record that was given up on. Topic deadletter; `earshot

@@ -29,6 +29,7 @@ type Input struct {
 	Answers    []schemas.ChecklistAnswer   // those of a person, which stand in place of the analyser's
 	Version    int64                       // of the analysis; 0 is 1
 	Now        time.Time                   // becomes CreatedAt
+	AskedAt    time.Time                   // when another analysis was asked for; zero for the first one
 }
 
 // Analyzer judges conversations by the rules it was made with. It is safe for
@@ -80,7 +81,7 @@ func (a *Analyzer) Analyze(in Input) schemas.Analysis {
 	r.a = schemas.Analysis{
 		Task: in.Task, Version: max(in.Version, 1), Engine: a.engine, Language: language, NoSpeech: in.NoSpeech,
 		RoleSource: in.RoleSource, Utterances: append([]schemas.Utterance(nil), in.Utterances...),
-		Sound: in.Sound, Metrics: in.Metrics, CreatedAt: in.Now,
+		Sound: in.Sound, Metrics: in.Metrics, CreatedAt: in.Now, AskedAt: in.AskedAt,
 	}
 	s.any = in.Task.Type == schemas.TypeAudio
 	if !s.any {

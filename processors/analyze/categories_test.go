@@ -74,7 +74,7 @@ func TestAnswersOfAPersonStay(t *testing.T) {
 	before.Version = 4
 	before.Checklist[0] = schemas.ChecklistAnswer{ID: 101, Question: "Did the operator greet the customer?", Answer: schemas.AnswerNo, AnsweredBy: 7}
 	before.Checklist = append(before.Checklist, schemas.ChecklistAnswer{ID: 90, Question: "Gone?", Answer: schemas.AnswerPartially, Score: 0.5, AnsweredBy: 8})
-	for name, in := range map[string]Input{"": again(Input{Questions: questions}, before), "nobody spoke": again(Input{Questions: questions}, schemas.Analysis{NoSpeech: true, Version: 4, Checklist: before.Checklist})} {
+	for name, in := range map[string]Input{"": again(Input{Questions: questions}, before, schemas.AnalysisRequested{}), "nobody spoke": again(Input{Questions: questions}, schemas.Analysis{NoSpeech: true, Version: 4, Checklist: before.Checklist}, schemas.AnalysisRequested{})} {
 		got := analyse(t, in)
 		kept := slices.DeleteFunc(slices.Clone(got.Checklist), func(a schemas.ChecklistAnswer) bool { return a.AnsweredBy == 0 })
 		if want := []schemas.ChecklistAnswer{before.Checklist[0], before.Checklist[2]}; got.Version != 5 || !reflect.DeepEqual(kept, want) {
@@ -87,7 +87,7 @@ func TestAnswersOfAPersonStay(t *testing.T) {
 		}
 	}
 	// All else is judged as before.
-	got := analyse(t, again(Input{Questions: questions}, before))
+	got := analyse(t, again(Input{Questions: questions}, before, schemas.AnalysisRequested{}))
 	if got.Summary != before.Summary || got.Language != before.Language || !reflect.DeepEqual(got.Utterances, before.Utterances) || got.Checklist[1] != before.Checklist[1] {
 		t.Errorf("%+v", got)
 	}

@@ -2,10 +2,7 @@ package analyze
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"earshot/processors"
 	"earshot/processors/measure"
@@ -14,26 +11,11 @@ import (
 	"earshot/sinks/state"
 )
 
-// profile is what an organisation wants checked, and its language.
-type profile struct {
-	questions  []schemas.ChecklistQuestion
-	scripts    []schemas.Script
-	categories []schemas.Category
-	locale     string
-}
-
-// A changed question or script reaches the analysis within profileAge; reading
-// them from Redis for every chat would cost more than the analysis itself.
-const (
-	profileAge  = 5 * time.Second
-	profilesMax = 10_000
-)
-
 // Stage returns the analysis as a stage: chats and transcripts in, analyses out.
 // Chats are measured here, calls were when they were transcribed. What is to be
 // analysed again is read with reader.
 func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Config) processors.Stage {
-	profiles := expirable.NewLRU[string, profile](profilesMax, nil, profileAge)
+	settings := newProfiles(store)
 	return processors.Stage{
 		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
 		Live: []string{schemas.TopicText, schemas.TopicTranscripts}, Bulk: []string{schemas.TopicTextBulk, schemas.TopicAgain},
@@ -42,13 +24,9 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 			if job.Transcript != nil && job.Task.Processing == schemas.ProcessTranscription {
 				return nil, nil // the transcript is all that was asked for; the warehouse completes it
 			}
-			p, ok := profiles.Get(job.Task.Org)
-			if !ok {
-				var err error
-				if p, err = loadProfile(ctx, store, job.Task.Org); err != nil {
-					return nil, err
-				}
-				profiles.Add(job.Task.Org, p)
+			p, err := settings.of(ctx, job)
+			if err != nil {
+				return nil, err
 			}
 			in := input(job, p, cfg)
 			if job.Again != nil {
@@ -59,10 +37,10 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 				if err != nil {
 					return nil, err
 				}
-				if before.Version >= job.Again.Version {
+				if !before.AskedAt.Before(job.Again.At) {
 					return nil, nil // delivered once more: it is done
 				}
-				in = again(in, before)
+				in = again(in, before, *job.Again)
 			}
 			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(in)}}, nil
 		},
@@ -70,9 +48,10 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 }
 
 // again is the input of an analysis that follows one of the same conversation:
-// all that was heard and measured stays, and what a person answered.
-func again(in Input, before schemas.Analysis) Input {
-	in.Task, in.Version = before.Task, before.Version+1
+// all that was heard and measured stays, and what a person answered. Its version
+// is the next one, whatever was expected: a person's answer may have been first.
+func again(in Input, before schemas.Analysis, asked schemas.AnalysisRequested) Input {
+	in.Task, in.Version, in.AskedAt = before.Task, before.Version+1, asked.At
 	in.Utterances, in.Language, in.NoSpeech, in.RoleSource = before.Utterances, before.Language, before.NoSpeech, before.RoleSource
 	in.Sound, in.Metrics = before.Sound, before.Metrics
 	for _, answer := range before.Checklist {
@@ -81,24 +60,6 @@ func again(in Input, before schemas.Analysis) Input {
 		}
 	}
 	return in
-}
-
-func loadProfile(ctx context.Context, store *state.Store, org string) (p profile, err error) {
-	if p.questions, err = state.List[schemas.ChecklistQuestion](ctx, store, org, schemas.KindChecklist); err != nil {
-		return p, fmt.Errorf("checklist of %s: %w", org, err)
-	}
-	if p.scripts, err = state.List[schemas.Script](ctx, store, org, schemas.KindScript); err != nil {
-		return p, fmt.Errorf("scripts of %s: %w", org, err)
-	}
-	if p.categories, err = state.List[schemas.Category](ctx, store, org, schemas.KindCategory); err != nil {
-		return p, fmt.Errorf("categories of %s: %w", org, err)
-	}
-	o, err := store.Organisation(ctx, org)
-	if err != nil {
-		return p, fmt.Errorf("organisation %s: %w", org, err)
-	}
-	p.locale = o.Locale
-	return p, nil
 }
 
 func input(job processors.Job, p profile, cfg measure.Config) Input {

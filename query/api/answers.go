@@ -138,11 +138,12 @@ func (a *API) amend(ctx context.Context, user schemas.User, code string, given m
 	if err != nil || !changed {
 		return analysis, errors.Join(err, a.Store.ForgetAgain(context.WithoutCancel(ctx), user.Org, code))
 	}
-	if err := a.Store.ExpectAgain(ctx, user.Org, []schemas.Analysed{{Code: code, Version: analysis.Version}}, amendMost); err != nil {
+	next := []schemas.Analysed{{Code: code, Version: analysis.Version}}
+	if err := a.Store.ExpectAgain(ctx, user.Org, next, amendMost); err != nil {
 		return analysis, err
 	}
 	if err := a.Door.Amend(ctx, analysis); err != nil {
-		return analysis, err // it may yet reach the log: the mark stays
+		return analysis, a.unexpect(ctx, user.Org, next, err)
 	}
 	for waited := time.Duration(0); waited < amendWait; waited += amendStep {
 		versions, err := a.Reader.Versions(ctx, user.Org, []string{code})

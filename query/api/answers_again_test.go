@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"earshot/ingest"
 	"earshot/schemas"
 	"earshot/sinks/warehouse"
 )
@@ -204,6 +205,45 @@ func TestReanalysisIsAskedForOnce(t *testing.T) {
 
 	the.post(t, "/tasks/reanalyze", x.token, `{}`).want(t, 200, schemas.CodeFieldsMissing)
 	the.post(t, "/tasks/reanalyze", x.token, `{"status": "x"}`).want(t, 200, schemas.CodeInvalid)
+}
+
+// Nobody waits for a request that is not on the log: one that was never sent is
+// asked for anew at once, one that may yet get there soon.
+func TestAReanalysisThatTheLogDidNotTake(t *testing.T) {
+	warehoused(t)
+	x := newTenant(t)
+	a := analysed(t, x)
+	path := "/api/calls_analysis_v2/" + a.Task.Code + "/reanalyze"
+	gone, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:1"), kgo.MaxBufferedRecords(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gone.Close()
+	deps := the.deps
+	deps.Door = ingest.NewDoor(ingest.Config{ProduceTimeout: 100 * time.Millisecond}, the.store, gone, &schemas.Codec{}, the.engines.Blobs, the.metrics, slog.New(slog.DiscardHandler))
+	away := serve(t, deps, nil)
+	mark := func() time.Duration {
+		return the.engines.Redis.PTTL(t.Context(), "earshot:{"+x.org+"}:a:"+a.Task.Code).Val()
+	}
+	the.post(t, "/checklist", x.token, `{"question": "Asked?"}`).has(t, "data.id", 101.0)
+	away.post(t, path, x.token, "").want(t, 503, schemas.CodeUnavailable) // it waits in the producer, which is full now
+	if left := mark(); left <= 0 || left > expectDoubtful {
+		t.Errorf("what may yet reach the log is waited for %v", left)
+	}
+	if err := the.store.ForgetAgain(t.Context(), x.org, a.Task.Code); err != nil { // as when that time is over
+		t.Fatal(err)
+	}
+	for range 2 {
+		away.post(t, path, x.token, "").want(t, 503, schemas.CodeUnavailable)
+		away.post(t, "/checklist/answer/"+a.Task.Code, x.token, `{"answers": [{"checklist_id": 101, "answer": "Yes"}]}`).want(t, 503, schemas.CodeUnavailable)
+	}
+	if left := mark(); left > 0 {
+		t.Errorf("what was never sent is waited for %v", left)
+	}
+	the.post(t, path, x.token, "").has(t, "requested", 1.0)
+	if left := mark(); left < time.Hour {
+		t.Errorf("a request may wait for the bulk lane, not only %v", left)
+	}
 }
 
 // requested counts the requests for analyses on the log by task.

@@ -2,18 +2,25 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"earshot/ingest"
 	"earshot/schemas"
 )
 
 // reanalyzeMost bounds the tasks of one request.
 const reanalyzeMost = 5000
 
-// reanalyzeWait is how long a requested analysis counts as being on its way.
-const reanalyzeWait = 10 * time.Minute
+// How long a requested analysis counts as being on its way: it may wait while
+// live work keeps the analysers busy; and where it is not known whether the
+// request is on the log, long enough for it to get there.
+const (
+	reanalyzeWait  = 2 * time.Hour
+	expectDoubtful = 30 * time.Second
+)
 
 type reanalyzeAnswer struct {
 	Success   bool   `json:"success"`
@@ -103,5 +110,22 @@ func (a *API) request(ctx context.Context, user schemas.User, tasks []schemas.An
 	if err := a.Store.ExpectAgain(ctx, user.Org, next, reanalyzeWait); err != nil {
 		return 0, err
 	}
-	return len(next), a.Door.AnalyseAgain(ctx, requests)
+	if err := a.Door.AnalyseAgain(ctx, requests); err != nil {
+		return 0, a.unexpect(ctx, user.Org, next, err)
+	}
+	return len(next), nil
+}
+
+// unexpect makes the marks of versions fit for err, with which they were not
+// published, and returns it: nobody must wait for what is not on the log.
+func (a *API) unexpect(ctx context.Context, org string, next []schemas.Analysed, err error) error {
+	ctx = context.WithoutCancel(ctx)
+	if !errors.Is(err, ingest.ErrNeverSent) {
+		return errors.Join(err, a.Store.ExpectAgain(ctx, org, next, expectDoubtful))
+	}
+	codes := make([]string, len(next))
+	for i := range next {
+		codes[i] = next[i].Code
+	}
+	return errors.Join(err, a.Store.ForgetAgain(ctx, org, codes...))
 }

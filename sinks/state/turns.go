@@ -11,10 +11,13 @@ import (
 	"earshot/schemas"
 )
 
-// How long one caller may take, how long others wait for it, and how often they
-// look.
+// TurnMost is how long one caller of InTurn may take.
+const TurnMost = 9 * time.Second
+
+// How long a turn's key lives, longer than the turn so that two never run at
+// once; how long others wait for it, and how often they look.
 const (
-	turnMost = 10 * time.Second
+	turnKey  = TurnMost + time.Second
 	turnWait = 5 * time.Second
 	turnStep = 10 * time.Millisecond
 )
@@ -29,7 +32,7 @@ func (s *Store) InTurn(ctx context.Context, org, name string, do func(context.Co
 	}
 	key, token := orgPrefix(org)+subTurn+name, rand.Text()
 	for waited := time.Duration(0); ; waited += turnStep {
-		got, err := s.rdb.SetNX(ctx, key, token, turnMost).Result()
+		got, err := s.rdb.SetNX(ctx, key, token, turnKey).Result()
 		switch {
 		case err != nil:
 			return fmt.Errorf("redis: turn: %w", err)
@@ -45,8 +48,7 @@ func (s *Store) InTurn(ctx context.Context, org, name string, do func(context.Co
 }
 
 func (s *Store) turn(ctx context.Context, key, token string, do func(context.Context) error) error {
-	// Over before the key lapses, so that two never run at once.
-	within, cancel := context.WithTimeout(ctx, turnMost-time.Second)
+	within, cancel := context.WithTimeout(ctx, TurnMost)
 	defer cancel()
 	err := do(within)
 	// What was done is done: a key that cannot be given back lapses.

@@ -42,7 +42,7 @@ func TestInTurn(t *testing.T) {
 		}
 		failed := errors.New("no")
 		err := s.InTurn(ctx, org, "directory", func(ctx context.Context) error {
-			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > turnMost {
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > TurnMost {
 				t.Error("a turn without end")
 			}
 			// Another name, and another organisation's same name, are others' turns.

@@ -1,0 +1,80 @@
+package analyze
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
+
+	"earshot/processors"
+	"earshot/schemas"
+	"earshot/sinks/state"
+)
+
+// profile is what an organisation wants checked, and its language.
+type profile struct {
+	questions  []schemas.ChecklistQuestion
+	scripts    []schemas.Script
+	categories []schemas.Category
+	locale     string
+	loaded     time.Time // before the first of it was read
+}
+
+// Reading the settings from Redis for every chat would cost more than the
+// analysis itself, so that they are kept for a while: never longer than
+// profileAge, and not longer than profileLook for what came in after they were
+// read (the clocks of two machines may differ by as much).
+const (
+	profileAge  = 5 * time.Second
+	profileLook = time.Second
+	profilesMax = 10_000
+)
+
+// profiles are those of the organisations at work. It is safe for concurrent use.
+type profiles struct {
+	store *state.Store
+	known *expirable.LRU[string, profile]
+}
+
+func newProfiles(store *state.Store) *profiles {
+	return &profiles{store, expirable.NewLRU[string, profile](profilesMax, nil, profileAge)}
+}
+
+// of gives the settings that a job is done with. For what is to be analysed
+// again they are those of this moment, so that a change made before it was asked
+// for always counts. For a new task a change counts that was made before the
+// task came in, unless it was made less than profileLook ago; one made since
+// counts within profileAge.
+func (p *profiles) of(ctx context.Context, job processors.Job) (profile, error) {
+	if known, ok := p.known.Get(job.Task.Org); ok && job.Again == nil {
+		since := job.Task.CreatedAt.Add(profileLook)
+		if known.loaded.After(since) || time.Since(known.loaded) < profileLook {
+			return known, nil
+		}
+	}
+	loaded, err := loadProfile(ctx, p.store, job.Task.Org)
+	if err == nil {
+		p.known.Add(job.Task.Org, loaded)
+	}
+	return loaded, err
+}
+
+func loadProfile(ctx context.Context, store *state.Store, org string) (p profile, err error) {
+	p.loaded = time.Now()
+	if p.questions, err = state.List[schemas.ChecklistQuestion](ctx, store, org, schemas.KindChecklist); err != nil {
+		return p, fmt.Errorf("checklist of %s: %w", org, err)
+	}
+	if p.scripts, err = state.List[schemas.Script](ctx, store, org, schemas.KindScript); err != nil {
+		return p, fmt.Errorf("scripts of %s: %w", org, err)
+	}
+	if p.categories, err = state.List[schemas.Category](ctx, store, org, schemas.KindCategory); err != nil {
+		return p, fmt.Errorf("categories of %s: %w", org, err)
+	}
+	o, err := store.Organisation(ctx, org)
+	if err != nil {
+		return p, fmt.Errorf("organisation %s: %w", org, err)
+	}
+	p.locale = o.Locale
+	return p, nil
+}

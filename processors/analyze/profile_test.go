@@ -1,0 +1,86 @@
+package analyze
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"earshot/processors"
+	"earshot/schemas"
+	"earshot/sinks/state"
+)
+
+// newStore is a state that was built from an empty log.
+func newStore(t *testing.T) *state.Store {
+	t.Helper()
+	seeds := []kfake.Opt{kfake.NumBrokers(1)}
+	for _, topic := range schemas.Topics {
+		seeds = append(seeds, kfake.SeedTopics(1, topic.Name))
+	}
+	cluster, err := kfake.NewCluster(seeds...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	t.Cleanup(func() { rdb.Close() })
+	store := state.New(rdb, state.Config{})
+	client := func(opts ...kgo.Opt) (*kgo.Client, error) {
+		return kgo.NewClient(append(opts, kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.FetchMaxWait(50*time.Millisecond))...)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- state.NewProjection(store, client, &schemas.Codec{}, schemas.NewStageMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)).Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	if err := store.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// What was changed before a conversation came in, or was asked for again, counts
+// for it; and a stream of conversations does not read the settings for each.
+func TestWhichSettingsCount(t *testing.T) {
+	p := newProfiles(newStore(t))
+	now := time.Now()
+	cameIn := func(at time.Time) processors.Job {
+		return processors.Job{Task: schemas.Task{Org: "org_1", CreatedAt: at}}
+	}
+	again := processors.Job{Task: schemas.Task{Org: "org_1"}, Again: &schemas.AnalysisRequested{Org: "org_1", At: now}}
+	for name, test := range map[string]struct {
+		job   processors.Job
+		known time.Duration // for how long the settings were known
+		anew  bool
+	}{
+		"asked for again":                       {again, 0, true},
+		"came in after the settings were read":  {cameIn(now), 2 * time.Second, true},
+		"came in just before they were read":    {cameIn(now.Add(-2500 * time.Millisecond)), 2 * time.Second, true}, // by another clock it was after
+		"a stream":                              {cameIn(now), profileLook / 2, false},
+		"came in long before, waited elsewhere": {cameIn(now.Add(-time.Minute)), 2 * time.Second, false},
+	} {
+		p.known.Add("org_1", profile{locale: "old", loaded: time.Now().Add(-test.known)})
+		for range 2 { // what was read anew is kept
+			got, err := p.of(t.Context(), test.job)
+			if err != nil || (got.locale != "old") != test.anew {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+		if kept, _ := p.known.Get("org_1"); (kept.locale != "old") != test.anew {
+			t.Errorf("%s: kept %+v", name, kept)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package analyze
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
+
+	"earshot/deploy/engines/chdb"
+	"earshot/processors"
+	"earshot/processors/measure"
+	"earshot/query/read"
+	"earshot/schemas"
+)
+
+// newDatabase is the real ClickHouse engine; a process can hold one.
+func newDatabase(t *testing.T) driver.Conn {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lib, err := chdb.Locate("")
+	must(err)
+	server, err := chdb.Open(chdb.Options{Library: lib, Dir: t.TempDir()}, slog.New(slog.DiscardHandler))
+	must(err)
+	t.Cleanup(func() { _ = server.Close(context.Background()) })
+	user, password := server.Account()
+	opts := &clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{server.Addr()}, Auth: clickhouse.Auth{Database: "default", Username: user, Password: password}}
+	files, err := fs.Sub(schemas.DDL, "ddl")
+	must(err)
+	migrations := clickhouse.OpenDB(opts)
+	defer migrations.Close()
+	provider, err := goose.NewProvider(goose.DialectClickHouse, migrations, files)
+	must(err)
+	_, err = provider.Up(t.Context())
+	must(err)
+	db, err := clickhouse.Open(opts)
+	must(err)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// A request is fulfilled once however often it is delivered, and also when a
+// person's answer has taken the version that it was to have.
+func TestARequestIsFulfilledOnce(t *testing.T) {
+	db := newDatabase(t)
+	a, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stage := Stage(a, newStore(t), read.New(db), measure.Config{Silence: 3 * time.Second})
+	store := func(a schemas.Analysis) {
+		t.Helper()
+		text, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Exec(t.Context(), "INSERT INTO interactions (org, code, version, updated_at, status, analysis_version, analysis) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			a.Task.Org, a.Task.Code, schemas.StatusVersion(schemas.StatusCompleted)<<32+a.Version, a.CreatedAt, schemas.StatusCompleted, a.Version, string(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := time.Now().UTC().Truncate(time.Microsecond)
+	newest := schemas.Analysis{Task: schemas.Task{Org: "org_1", Code: uuid.NewString(), Type: schemas.TypeChat}, Version: 1, CreatedAt: asked.Add(-time.Hour)}
+	store(newest)
+	// deliver gives the version that comes of a request, 0 for none, and stores it.
+	deliver := func(version int64, at time.Time) int64 {
+		t.Helper()
+		again := &schemas.AnalysisRequested{Org: "org_1", TaskCode: newest.Task.Code, Version: version, At: at}
+		events, err := stage.Handle(t.Context(), processors.Job{Task: schemas.Task{Org: again.Org, Code: again.TaskCode}, Again: again})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) == 0 {
+			return 0
+		}
+		newest = events[0].Value.(schemas.Analysis)
+		store(newest)
+		return newest.Version
+	}
+	answer := func() { // as the API does it: all else of the analysis stays
+		newest.Version, newest.CreatedAt = newest.Version+1, time.Now().UTC()
+		newest.Checklist = append(newest.Checklist, schemas.ChecklistAnswer{ID: 900 + newest.Version, Question: "Q", Answer: schemas.AnswerYes, Score: 1, AnsweredBy: 7})
+		store(newest)
+	}
+	answer() // version 2, while the request for that version waits
+	for _, step := range []struct {
+		version int64
+		at      time.Time
+		want    int64
+	}{{2, asked, 3}, {2, asked, 0}} {
+		if got := deliver(step.version, step.at); got != step.want {
+			t.Errorf("a request for version %d makes version %d, want %d", step.version, got, step.want)
+		}
+	}
+	answer() // version 4, after it
+	if got := deliver(2, asked); got != 0 {
+		t.Errorf("delivered once more after an answer, the request makes version %d", got)
+	}
+	if got := deliver(5, asked.Add(time.Second)); got != 5 {
+		t.Errorf("the next request makes version %d", got)
+	}
+	var persons int
+	for _, a := range newest.Checklist {
+		if a.AnsweredBy == 7 {
+			persons++
+		}
+	}
+	if persons != 2 {
+		t.Errorf("%d answers of a person are left of 2: %+v", persons, newest.Checklist)
+	}
+}
