@@ -170,6 +170,26 @@ func TestProbeReadsWhatWeTake(t *testing.T) {
 	}
 }
 
+// What ffprobe guesses from the first frames is no length: 2 seconds of 160
+// kbit/s before a minute of 8 are to it 5 seconds.
+func TestProbeMeasuresWhatIsOnlyGuessed(t *testing.T) {
+	var data []byte
+	for _, part := range [][]string{{"-t", "2", "-b:a", "160k"}, {"-af", "aloop=loop=-1:size=16000", "-t", "60", "-b:a", "8k"}} {
+		b, err := os.ReadFile(tone(t, "a.mp3", append(part, "-write_xing", "0", "-id3v2_version", "0")...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = append(data, b...)
+	}
+	u := Upload{Path: filepath.Join(t.TempDir(), "upload")}
+	if err := os.WriteFile(u.Path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Probe(t.Context()); err != nil || math.Abs(u.Seconds-62) > 0.5 {
+		t.Errorf("%.1f seconds, %v", u.Seconds, err)
+	}
+}
+
 func TestProbeRefuses(t *testing.T) {
 	read := func(path string, n int) []byte {
 		b, err := os.ReadFile(path)
