@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,11 @@ var containers = map[string]string{
 	"wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg", "flac": "audio/flac", "aac": "audio/aac",
 	"amr": "audio/amr", "mov,mp4,m4a,3gp,3g2,mj2": "audio/mp4", "matroska,webm": "audio/webm",
 }
+
+// guessed are the containers that do not tell their length: what ffprobe says is
+// the file's size by the bit rate of its beginning, which the rest need not have,
+// or an MP3 header that anybody can write. It decides what is paid for.
+var guessed = map[string]bool{"mp3": true, "aac": true, "amr": true}
 
 // magic says whether a file begins like a container we take: then a failure to
 // read it means that it is broken (4026), else that it is something else (4025).
@@ -119,8 +125,8 @@ func (u *Upload) judge(ctx context.Context, p probed) error {
 			return schemas.Fail(schemas.CodeBadFormat, "%d channels, 1 to %d are taken", s.Channels, schemas.MaxChannels)
 		}
 		u.Channels = s.Channels
-		if u.Seconds = seconds(s.Duration); u.Seconds == 0 {
-			u.Seconds = seconds(p.Format.Duration)
+		if !guessed[p.Format.Name] {
+			u.Seconds = cmp.Or(seconds(s.Duration), seconds(p.Format.Duration))
 		}
 		if u.Seconds == 0 {
 			if u.Seconds, err = measure(ctx, u.Path); err != nil {
@@ -153,13 +159,17 @@ func seconds(s string) float64 {
 
 // measure reads the packets of a file whose header does not tell its length
 // (browsers record WebM so), without decoding them. 4052 when that tells
-// nothing either.
+// nothing either, or not within the bounds of a probe.
 func measure(ctx context.Context, path string) (float64, error) {
 	limit := strconv.Itoa(int(schemas.MaxAudio.Seconds()) + 1)
 	out, err := tool(ctx, "ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist", schemas.AudioFormats,
 		"-i", "file:"+path, "-map", "0:a:0", "-vn", "-sn", "-dn", "-c", "copy", "-t", limit, "-stats_period", "5", "-progress", "pipe:1", "-f", "null", "-")
-	if failed := (*exec.ExitError)(nil); err != nil && !errors.As(err, &failed) {
+	failed := (*exec.ExitError)(nil)
+	if err != nil && !errors.As(err, &failed) {
 		return 0, err
+	}
+	if failed != nil && !failed.Exited() { // killed: what it had read by then is not the length
+		return 0, schemas.Because(schemas.CodeNoDuration, err, "it takes too long to measure")
 	}
 	last := 0.0
 	for line := range strings.SplitSeq(string(out), "\n") {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -165,6 +166,36 @@ func TestProbeReadsWhatWeTake(t *testing.T) {
 			}
 			if u.ContentType != c.kind || u.Channels != c.channels || math.Abs(u.Seconds-3) > 0.2 {
 				t.Errorf("%+v", u)
+			}
+		})
+	}
+}
+
+// What ffprobe guesses from the first frames is no length: 2 seconds of 160
+// kbit/s before a minute of 8 are to it 5 seconds.
+func TestProbeMeasuresWhatIsOnlyGuessed(t *testing.T) {
+	coded := func(name, rate string, more ...string) []byte {
+		b, err := os.ReadFile(tone(t, name, append(more, "-b:a", rate, "-write_xing", "0", "-id3v2_version", "0")...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	minute := []string{"-af", "aloop=loop=-1:size=16000", "-t", "60"}
+	frames := func(head byte, size, n int) []byte {
+		return bytes.Repeat(append([]byte{head}, make([]byte, size)...), n) // of 20 ms
+	}
+	for name, data := range map[string][]byte{
+		"mp3": append(coded("a.mp3", "160k", "-t", "2"), coded("a.mp3", "8k", minute...)...),
+		"amr": slices.Concat([]byte("#!AMR\n"), frames(0x3c, 31, 100), frames(0x04, 12, 3000)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := Upload{Path: filepath.Join(t.TempDir(), "upload")}
+			if err := os.WriteFile(u.Path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := u.Probe(t.Context()); err != nil || math.Abs(u.Seconds-62) > 0.5 {
+				t.Errorf("%.1f seconds, %v", u.Seconds, err)
 			}
 		})
 	}

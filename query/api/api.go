@@ -45,7 +45,7 @@ type Config struct {
 	ReadTimeout    time.Duration `env:"EARSHOT_READ_TIMEOUT" envDefault:"30s" help:"longest time for a request's header, and longest pause within its body"`
 	UploadDir      string        `env:"EARSHOT_UPLOAD_DIR" help:"folder of recordings while they arrive; empty: uploads in the data folder"`
 	UploadTimeout  time.Duration `env:"EARSHOT_UPLOAD_TIMEOUT" envDefault:"30m" help:"longest time an upload, or a download of audio, may take"`
-	MaxUploads     int           `env:"EARSHOT_MAX_UPLOADS" envDefault:"32" help:"uploads at once, and downloads of audio; more are answered 503"`
+	MaxUploads     int           `env:"EARSHOT_MAX_UPLOADS" envDefault:"32" help:"uploads at once, and downloads of audio, of which one organisation has at most half; more are answered 503"`
 	MaxUploadBytes int64         `env:"EARSHOT_MAX_UPLOAD_BYTES" envDefault:"524288000" help:"largest recording in bytes"`
 }
 
@@ -104,8 +104,8 @@ type API struct {
 	proxies   []netip.Prefix // whose X-Real-Ip is believed
 	requests  *limiter       // by user
 	strangers *limiter       // by address
-	documents chan struct{}  // made at once
-	downloads chan struct{}  // of audio at once
+	documents *places        // made at once
+	downloads *places        // of audio at once
 
 	grace  time.Duration
 	base   context.Context // ends when the API has stopped serving
@@ -129,8 +129,8 @@ func New(cfg Config, deps Deps) *API {
 		captcha:   newCaptcha(cfg),
 		slots:     make(chan struct{}, cfg.MaxUploads),
 		large:     make(chan struct{}, largeAtOnce),
-		documents: make(chan struct{}, documentsAtOnce),
-		downloads: make(chan struct{}, cfg.MaxUploads),
+		documents: newPlaces(documentsAtOnce),
+		downloads: newPlaces(cfg.MaxUploads),
 		requests:  newLimiter(cfg.RateLimit, cfg.RateBurst),
 		strangers: newLimiter(cfg.StrangerLimit, cfg.StrangerLimit),
 		grace:     grace,

@@ -143,19 +143,20 @@ type download struct {
 	close func()
 }
 
-// download opens a range of a blob. There are as many at once as uploads, and
-// each may take as long.
+// download opens a range of a blob. There are as many at once as uploads, half
+// of them for one organisation, and each may take as long.
 func (a *API) download(c *fiber.Ctx, key string, part span) (*download, error) {
-	select {
-	case a.downloads <- struct{}{}:
-	default:
+	now, cancel := context.WithCancel(c.UserContext())
+	cancel() // nobody waits for what may take minutes
+	leave, ok := a.downloads.take(now, callOf(c.Context()).user.Org)
+	if !ok {
 		return nil, schemas.Fail(schemas.CodeUnavailable, "too many downloads at once")
 	}
 	// Not the request's context: that ends with the handler.
 	ctx, cancel := context.WithTimeout(a.base, a.cfg.UploadTimeout)
 	end := func() {
 		cancel()
-		<-a.downloads
+		leave()
 	}
 	r, err := a.Blobs.NewRangeReader(ctx, key, part.first, part.last-part.first+1, nil)
 	if err != nil {

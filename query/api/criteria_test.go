@@ -35,8 +35,9 @@ func TestEveryCriterionCounts(t *testing.T) {
 		{"checklist_id", 7, unknown}, {"answers", "Yes", unknown}, {"page", 2, 0}, {"per_page", 1, 1},
 	} {
 		for way, r := range map[string]reply{
-			"GET":  the.get(t, "/tasks/filter?"+url.Values{c.name: {fmt.Sprint(c.value)}}.Encode(), x.token),
-			"POST": the.post(t, "/tasks/filter", x.token, map[string]any{c.name: c.value}),
+			"GET":               the.get(t, "/tasks/filter?"+url.Values{c.name: {fmt.Sprint(c.value)}}.Encode(), x.token),
+			"POST":              the.post(t, "/tasks/filter", x.token, map[string]any{c.name: c.value}),
+			"POST with a query": the.post(t, "/tasks/filter?"+url.Values{c.name: {fmt.Sprint(c.value)}}.Encode(), x.token, ""),
 		} {
 			tasks, ok := r.at("tasks").([]any)
 			if !ok || len(tasks) != c.found {
@@ -46,5 +47,34 @@ func TestEveryCriterionCounts(t *testing.T) {
 				r.has(t, "tasks.0.error_message", "File not uploaded")
 			}
 		}
+	}
+}
+
+// In a POST the members of the body go before the query's.
+func TestTheBodysCriteriaGoFirst(t *testing.T) {
+	x := newTenant(t)
+	insert(t, x, row{id: 7, status: schemas.StatusError, kind: schemas.TypeCall})
+	the.post(t, "/tasks/filters/save", x.token, map[string]any{"name": "done", "criteria": map[string]any{"status": "completed"}}).want(t, 200, 0)
+	for _, c := range []struct {
+		query, body string
+		found       float64
+	}{
+		{"status=error", `{"task_id": 7.0}`, 1},
+		{"status=completed", `{"task_id": 7}`, 0},
+		{"status=completed&task_id=8", `{"status": "error", "task_id": 7}`, 1},
+		{"status=completed", `{"status": null}`, 1},
+		{"status=completed,error&task_id=7.0", ``, 1},
+		{"saved_filter=done", `{"task_id": 7}`, 0},
+		{"saved_filter=done&status=error", `{"task_id": 7}`, 1},
+		{"saved_filter=done", `{"saved_filter": null}`, 1},
+		{"status=error", `{"saved_filter": "done"}`, 1},
+	} {
+		r := the.post(t, "/tasks/filter?"+c.query, x.token, c.body)
+		if r.at("pagination", "total_tasks") != c.found {
+			t.Errorf("?%s with %s: %s, want %v", c.query, c.body, r.raw, c.found)
+		}
+	}
+	for query, body := range map[string]string{"status=none": `{}`, "page=1.5": ``, "saved_filter=done": `[]`} {
+		the.post(t, "/tasks/filter?"+query, x.token, body).want(t, 200, schemas.CodeInvalid)
 	}
 }

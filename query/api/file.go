@@ -84,15 +84,15 @@ func (a *API) document(extension, contentType string, write func(document.Call, 
 		if t.Type != schemas.TypeCall {
 			return schemas.Say(schemas.CodeAccessDenied, "a task of type call is expected, this one is of type %s", t.Type)
 		}
+		// Before anything is read: the turns alone of a long call take megabytes.
+		leave, ok := a.documents.take(c.UserContext(), t.Org)
+		if !ok {
+			return schemas.Fail(schemas.CodeUnavailable, "too many documents at once")
+		}
+		defer leave()
 		call, err := a.reportOf(c, t)
 		if err != nil {
 			return err
-		}
-		select {
-		case a.documents <- struct{}{}:
-			defer func() { <-a.documents }()
-		case <-c.UserContext().Done():
-			return schemas.Fail(schemas.CodeUnavailable, "too many documents at once")
 		}
 		var b bytes.Buffer
 		if err := write(call, &b, lang); err != nil {

@@ -214,7 +214,7 @@ func TestAudioInRanges(t *testing.T) {
 		t.Errorf("head: %v", head.header)
 	}
 	// The bytes are there before the first event has come back from the log.
-	if n := len(the.api.downloads); n != 0 {
+	if n := len(the.api.downloads.all); n != 0 {
 		t.Errorf("%d downloads are still counted", n)
 	}
 }
@@ -279,11 +279,54 @@ func TestLongDownload(t *testing.T) {
 	if _, err := io.ReadFull(stuck, buffer[:100]); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a client that stands still is let go", func() bool { return len(s.api.downloads) == 0 })
+	eventually(t, "a client that stands still is let go", func() bool { return len(s.api.downloads.all) == 0 })
 	if rest, err := io.Copy(io.Discard, stuck); err == nil && rest >= size {
 		t.Error("it got all of it")
 	}
 	if !bytes.HasPrefix(buffer, []byte("HTTP/1.1 200 OK")) {
 		t.Errorf("%q", buffer[:100])
 	}
+}
+
+// One organisation has half of the places for documents and downloads; who has
+// none reads nothing.
+func TestPlacesOfAnOrganisation(t *testing.T) {
+	x, other := newTenant(t), newTenant(t)
+	mine, others := analysedCall(t, x, "a.wav"), analysedCall(t, other, "a.wav")
+	s := serve(t, the.deps, func(c *Config) { c.RequestTimeout, c.MaxUploads = 3*time.Second, 2 })
+	for kind, p := range map[string]*places{"txt_call": s.api.documents, "audio": s.api.downloads} {
+		leave, ok := p.take(t.Context(), x.org)
+		if !ok {
+			t.Fatal("there is no place")
+		}
+		getFile(t, s, x, kind, mine).want(t, http.StatusServiceUnavailable, schemas.CodeUnavailable)
+		if r := getFile(t, s, other, kind, others); r.status != 200 || r.header.Get("Content-Disposition") == "" {
+			t.Errorf("%s: another organisation got %d %s", kind, r.status, r.raw)
+		}
+		leave()
+		eventually(t, "all places are free", func() bool { return len(p.all) == 0 })
+		if r := getFile(t, s, x, kind, mine); r.status != 200 {
+			t.Errorf("%s: %d %s", kind, r.status, r.raw)
+		}
+		eventually(t, "nothing is kept", func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return len(p.orgs) == 0
+		})
+	}
+
+	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{"127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	deps := the.deps
+	deps.Reader = read.New(conn) // to read would be 5002
+	s = serve(t, deps, func(c *Config) { c.RequestTimeout = time.Second })
+	leave, ok := s.api.documents.take(t.Context(), x.org)
+	if !ok {
+		t.Fatal("there is no place")
+	}
+	defer leave()
+	getFile(t, s, x, "docx_call", mine).want(t, http.StatusServiceUnavailable, schemas.CodeUnavailable)
 }

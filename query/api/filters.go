@@ -125,47 +125,32 @@ func (a *API) deleteFilter(c *fiber.Ctx) error {
 	return a.ok(c, done{Success: true, Message: said(c, schemas.T("Filter deleted"))})
 }
 
-// criteriaOf reads the criteria of a request. With saved_filter, a parameter of
-// our own, those saved under that name are taken for what the request does not
-// name itself; null or an empty value there takes a saved one back.
+// criteriaOf reads the criteria of a request; where a POST has some in its query
+// too, the body's members go first. With saved_filter, a parameter of our own,
+// those saved under that name are taken for what the request does not name itself;
+// null or an empty value there takes a saved one back.
 func (a *API) criteriaOf(c *fiber.Ctx) (read.Criteria, error) {
+	var body []byte
 	if c.Method() == fiber.MethodPost {
-		body := c.Request().Body()
-		var in struct {
-			Saved scalar `json:"saved_filter"`
-		}
-		if json.Unmarshal(body, &in) != nil || in.Saved == "" {
-			return read.ParseCriteria(body)
-		}
-		members := map[string]json.RawMessage{}
-		if err := json.Unmarshal(body, &members); err != nil {
-			return read.Criteria{}, schemas.Because(schemas.CodeInvalid, err, "the body must be a JSON object")
-		}
-		return a.overSaved(c, string(in.Saved), members)
+		body = c.Request().Body()
 	}
-	args := c.Context().QueryArgs()
-	name := string(args.Peek("saved_filter"))
-	if name == "" {
-		return read.ParseQuery(func(name string) (values []string) {
-			for _, v := range args.PeekMulti(name) {
-				values = append(values, string(v))
-			}
-			return values
-		})
-	}
-	given := map[string][]string{}
-	for key, value := range args.All() {
-		given[string(key)] = append(given[string(key)], string(value))
+	query := map[string][]string{}
+	for key, value := range c.Context().QueryArgs().All() {
+		query[string(key)] = append(query[string(key)], string(value))
 	}
 	members := map[string]json.RawMessage{}
-	for key, values := range given { // a list in a query is repeated, CSV, or both
+	for key, values := range query { // a list in a query is repeated, CSV, or both
 		text, err := json.Marshal(strings.Join(values, ","))
 		if err != nil {
 			return read.Criteria{}, err
 		}
 		members[key] = text
 	}
-	return a.overSaved(c, name, members)
+	var saved scalar
+	if len(bytes.TrimSpace(body)) > 0 && json.Unmarshal(body, &members) != nil || json.Unmarshal(members["saved_filter"], &saved) != nil || saved == "" {
+		return read.ParseRequest(body, func(name string) []string { return query[name] })
+	}
+	return a.overSaved(c, string(saved), members)
 }
 
 func (a *API) overSaved(c *fiber.Ctx, name string, given map[string]json.RawMessage) (read.Criteria, error) {

@@ -43,6 +43,9 @@ import (
 const (
 	headerBytes = 16 << 10
 	smallBody   = 1 << 20
+	// strangersBody is for who has no valid token: times connsAtOnce it is memory.
+	strangersBody = 64 << 10
+	loginBody     = 16 << 10 // of /auth/...
 	// chatBody has room for schemas.MaxTextBytes of Cyrillic as \uXXXX escapes.
 	chatBody    = 3*schemas.MaxTextBytes + smallBody
 	largeAtOnce = 4
@@ -189,16 +192,22 @@ func uploadType(ctx *fasthttp.RequestCtx) string {
 	return uploadPaths[strings.ToLower(strings.TrimSuffix(string(ctx.Path()), "/"))]
 }
 
-// readBody reads the whole body for the main app. A body above smallBody is
-// only for whom the path and the token allow it, and only for a few at once;
-// release gives the place back.
+// readBody reads the whole body for the main app. A body above strangersBody is
+// only for who has a valid token; one above smallBody for whom the path allows
+// it, and only for a few at once; release gives the place back.
 func (a *API) readBody(ctx *fasthttp.RequestCtx, c *call) (release func(), err error) {
 	release = func() {}
-	limit := smallBody
-	if n := ctx.Request.Header.ContentLength(); (n > smallBody || n == chunked) && ctx.IsPost() && string(ctx.Path()) == chatPath {
+	limit, n, path := strangersBody, ctx.Request.Header.ContentLength(), strings.ToLower(string(ctx.Path()))
+	switch {
+	case a.SystemOnly, strings.HasPrefix(path, "/auth/"):
+		limit = loginBody
+	case n > strangersBody, n == chunked && len(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)) > 0:
 		if err := a.identify(ctx); err != nil {
 			return release, err
 		}
+		limit = smallBody
+	}
+	if (n > smallBody || n == chunked) && limit == smallBody && ctx.IsPost() && path == chatPath {
 		select {
 		case a.large <- struct{}{}:
 			release = func() { <-a.large }

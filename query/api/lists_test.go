@@ -272,3 +272,24 @@ func TestSettingsAreBounded(t *testing.T) {
 	the.post(t, "/checklist/delete/150", x.token, "").want(t, 200, 0)
 	the.post(t, "/checklist", x.token, `{"question": "One more?"}`).want(t, 200, 0)
 }
+
+// An organisation without categories, checklist or script has empty fields, and
+// never misses one.
+func TestWhatIsAbsentIsEmpty(t *testing.T) {
+	x := newTenant(t)
+	code := submitChat(t, x, map[string]any{"text": "Operator: hello"})
+	insert(t, x, row{code: code, id: 1, status: schemas.StatusCompleted, kind: schemas.TypeChat, analysis: &schemas.Analysis{Summary: "S"}})
+	none := []any{}
+	for path, fields := range map[string]map[string]any{
+		"/api/calls_analysis_v2/" + code: {"success": true, "call_checklists": none, "category_ids": none, "customer_satisfaction_score": nil, "call_type": nil,
+			"analysis.tags": none, "analysis.actions": none, "analysis.script_alignment": nil, "analysis.scores.politeness": nil},
+		"/checklist/answer/1": {"success": true, "data": none},
+		"/checklist":          {"success": true, "data": none},
+	} {
+		r := the.get(t, path, x.token)
+		r.want(t, 200, 0)
+		for field, want := range fields {
+			r.has(t, field, want)
+		}
+	}
+}

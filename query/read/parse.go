@@ -20,6 +20,12 @@ import (
 // does an empty body. Unknown members are ignored, as unknown query parameters
 // are. Errors are schemas.CodeInvalid and name the parameter.
 func ParseCriteria(body []byte) (Criteria, error) {
+	return ParseRequest(body, func(string) []string { return nil })
+}
+
+// ParseRequest reads a body as ParseCriteria does, and what is no member of it
+// from the query as ParseQuery does.
+func ParseRequest(body []byte, get func(name string) []string) (Criteria, error) {
 	if len(body) > maxBody {
 		return Criteria{}, schemas.Fail(schemas.CodeInvalid, "the body is larger than %d bytes", maxBody)
 	}
@@ -29,20 +35,27 @@ func ParseCriteria(body []byte) (Criteria, error) {
 			return Criteria{}, schemas.Because(schemas.CodeInvalid, err, "the body must be a JSON object")
 		}
 	}
-	return parse(func(name string) (param, error) { return fromJSON(name, members[name]) })
+	return parse(func(name string) (param, error) {
+		if raw, ok := members[name]; ok {
+			return fromJSON(name, raw)
+		}
+		return fromQuery(name, get(name)), nil
+	})
 }
 
 // ParseQuery reads the query parameters of GET /tasks/filter. get returns every
 // value of a parameter: a list may be repeated, CSV, or both. The rest is as in
 // ParseCriteria.
 func ParseQuery(get func(name string) []string) (Criteria, error) {
-	return parse(func(name string) (param, error) {
-		p := param{name: name}
-		for _, v := range get(name) {
-			p.values = append(p.values, value{text: v, csv: true})
-		}
-		return p, nil
-	})
+	return parse(func(name string) (param, error) { return fromQuery(name, get(name)), nil })
+}
+
+func fromQuery(name string, values []string) param {
+	p := param{name: name}
+	for _, v := range values {
+		p.values = append(p.values, value{text: v, csv: true})
+	}
+	return p
 }
 
 // value is one value of a parameter; csv tells that a list may be inside.
@@ -273,6 +286,10 @@ func (p *parser) integer(name string, low, high int64) *int64 {
 }
 
 func (p *parser) toInteger(name, s string, low, high int64) int64 {
+	whole, zeros, _ := strings.Cut(s, ".")
+	if strings.Trim(zeros, "0") == "" && zeros != "" { // languages with one kind of number send 7 as 7.0
+		s = whole
+	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
 		p.note(param{name: name}.refuse("%q is not a whole number", s))

@@ -42,6 +42,7 @@ var parsed = []struct {
 	{"alias", `{"status": "completed2"}`, `status=COMPLETED2`, read.Criteria{Statuses: []string{"completed"}}},
 	{"Russian answers", `{"answers": ["да", "Частично", "НЕТ"]}`, `answers=да,Частично,НЕТ`, read.Criteria{Answers: []string{"Yes", "Partially", "No"}}},
 	{"numbers as strings", `{"task_id": "17", "tone_id": ["1", 2], "length_max": "1e2"}`, `task_id=17&tone_id=1,2&length_max=1e2`, read.Criteria{TaskID: ptr(int64(17)), Tones: []int64{1, 2}, LengthMax: ptr(100.0)}},
+	{"whole numbers with a fraction", `{"task_id": 17.0, "tone_id": [1.00, "2.0"], "page": 4.0}`, `task_id=17.0&tone_id=1.00,2.0&page=4.0`, read.Criteria{TaskID: ptr(int64(17)), Tones: []int64{1, 2}, Page: 4}},
 	{"a comma within a tag", `{"tags_all": ["a,b", " c "]}`, ``, read.Criteria{TagsAll: []string{"a,b", "c"}}},
 	{"code", `{"task_code": "9289BD97-ac8c-41b3-bce8-fbcd86f1da7c"}`, `task_code=9289bd97ac8c41b3bce8fbcd86f1da7c`, read.Criteria{TaskCode: "9289bd97-ac8c-41b3-bce8-fbcd86f1da7c"}},
 	{"legacy code", `{"task_code": "aB3x"}`, `task_code=aB3x`, read.Criteria{LegacyCode: "aB3x"}},
@@ -125,6 +126,9 @@ func TestParseRefuses(t *testing.T) {
 		`{"page": 0}`:                                                  "page",
 		`{"page": 1000001}`:                                            "page",
 		`{"per_page": 1001}`:                                           "per_page",
+		`{"page": 1.5}`:                                                "page",
+		`{"task_id": "7."}`:                                            "task_id",
+		`{"task_id": ".0"}`:                                            "task_id",
 		`{"per_page": "ten"}`:                                          "per_page",
 		`{"sales_signal_id": "1;2"}`:                                   "sales_signal_id",
 	} {
