@@ -50,11 +50,17 @@ func TestAdmin(t *testing.T) {
 // admin runs earshot admin and gives what it prints.
 func (s *stack) admin(args ...string) string {
 	s.Helper()
-	cmd := exec.Command(*program, append([]string{"admin", "--data", s.data}, args...)...)
+	data := s.data
+	if s.brokers != "" {
+		data = s.TempDir() // the recordings are in the other one, which is the running program's
+	}
+	cmd := exec.Command(*program, append([]string{"admin", "--data", data}, args...)...)
 	cmd.Env = append(os.Environ(), s.env...)
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {
-		s.Fatalf("earshot admin %v: %v\n%s", args, err, out)
+		s.Fatalf("earshot admin %v: %v\n%s", args, err, complaint.String())
 	}
 	return string(out)
 }
