@@ -113,6 +113,13 @@ type Channel struct {
 	Role  string `avro:"role"`
 }
 
+// Types of report (Task.ReportType), as seed section 3 names them.
+const (
+	ReportStandard = "standard" // operator quality
+	ReportBusiness = "business" // for leadership
+	ReportDaily    = "daily"    // one day, hour by hour
+)
+
 // TaskSubmitted is the one event of a submission: the task, and what a
 // processor needs beyond it. Topics tasks.audio, tasks.text, tasks.report.
 type TaskSubmitted struct {

@@ -1,0 +1,311 @@
+// Package report holds what a report says: the facts that query/read computes,
+// charts draws, and the blob store keeps beside the files, so that a report can
+// be made again. Plain data that goes through JSON unharmed: no NaN, no Inf, and
+// nil where nothing is known, never 0.
+package report
+
+import "time"
+
+// Query names a report: the same query on the same data gives the same report.
+type Query struct {
+	Kind   string // one of schemas.Report*
+	Period Period
+	Link   string // see Report.Link
+}
+
+// Period is the time [From, Until). Days, hours and week days are those of Zone.
+type Period struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+	Zone  string    `json:"zone"` // IANA name
+}
+
+// Report is one report. Of Quality, Business and Daily the one of its kind is set.
+type Report struct {
+	Kind         string     `json:"kind"` // one of schemas.Report*
+	Organisation string     `json:"organisation"`
+	Period       Period     `json:"period"`
+	Previous     Period     `json:"previous"` // as long, right before
+	MadeAt       time.Time  `json:"made_at"`
+	Provenance   Provenance `json:"provenance"`
+	// Link leads to a conversation, {code} stands for its task code; "" when there
+	// is nothing to lead to.
+	Link     string    `json:"link,omitempty"`
+	Quality  *Quality  `json:"quality,omitempty"`
+	Business *Business `json:"business,omitempty"`
+	Daily    *Daily    `json:"daily,omitempty"`
+}
+
+// Provenance says what a report was made from.
+type Provenance struct {
+	Program string `json:"program"` // version of Earshot
+	// Log is how far into the log the database was, the next offset by partition.
+	Log     []Position `json:"log"`
+	Engines []Engine   `json:"engines"` // analysers (rules and their version), most used first
+	Scripts []Script   `json:"scripts"` // by id and version
+}
+
+// Position is a place in the log.
+type Position struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
+
+// Engine is an analyser and how many conversations of the report it judged.
+type Engine struct {
+	Name          string `json:"name"`
+	Conversations int64  `json:"conversations"`
+}
+
+// Script is a version of a check script and how many conversations were held against it.
+type Script struct {
+	ID            int64 `json:"id"`
+	Version       int64 `json:"version"`
+	Conversations int64 `json:"conversations"`
+}
+
+// Figures are the measures of a set of conversations: of all, of an operator, of
+// a day. Averages are over those conversations in which the measure is known.
+type Figures struct {
+	Conversations int64    `json:"conversations"`
+	Calls         int64    `json:"calls"`
+	Chats         int64    `json:"chats"`
+	Emails        int64    `json:"emails"`
+	Seconds       float64  `json:"seconds"`           // of recordings
+	TalkSeconds   *float64 `json:"talk_seconds"`      // of operators
+	Politeness    *float64 `json:"politeness"`        // 1..5, the mean grade
+	Empathy       *float64 `json:"empathy"`           // 0..1
+	CSAT          *float64 `json:"csat"`              // 0..10
+	Script        *float64 `json:"script_alignment"`  // 0..100
+	Checklist     *float64 `json:"checklist"`         // 0..1, mean score of all answers
+	Resolved      *float64 `json:"resolved"`          // 0..1, of those whose outcome is known
+	Positive      *float64 `json:"positive"`          // 0..1 of those with a sentiment
+	Negative      *float64 `json:"negative"`          // 0..1
+	Risky         int64    `json:"risky"`             // conversations with a risk signal
+	Sales         int64    `json:"sales"`             // with a sales signal
+	SilenceShare  *float64 `json:"silence_share"`     // 0..1 of the length of calls
+	HoldShare     *float64 `json:"hold_share"`        // 0..1
+	Interruptions *float64 `json:"interruptions"`     // a call, by anybody
+	Monologue     *float64 `json:"longest_monologue"` // mean of the longest ones, seconds
+	FirstResponse *float64 `json:"first_response"`    // mean seconds, chats and e-mails
+	Response      *float64 `json:"average_response"`  // mean seconds
+	Score         *float64 `json:"score"`             // 0..100: see Score
+}
+
+// QuestionRate is how a checklist question was answered.
+type QuestionRate struct {
+	ID        int64   `json:"id"`
+	Question  string  `json:"question"`
+	Yes       int64   `json:"yes"`
+	Partially int64   `json:"partially"`
+	No        int64   `json:"no"`
+	Rate      float64 `json:"rate"` // 0..1, the mean of schemas.AnswerScore
+}
+
+// SignalCount is how many conversations show a signal.
+type SignalCount struct {
+	ID       int64   `json:"id"` // in the dictionary risk_signal or sales_signal
+	Count    int64   `json:"count"`
+	Previous int64   `json:"previous"`
+	Quotes   []Quote `json:"quotes,omitempty"` // where people say so, at most 5
+}
+
+// Quote is what somebody said, word by word.
+type Quote struct {
+	Code    string    `json:"code"` // of the task
+	TaskID  int64     `json:"task_id"`
+	At      time.Time `json:"at"` // of the conversation
+	Speaker string    `json:"speaker"`
+	Text    string    `json:"text"`
+	Start   *float64  `json:"start"`     // seconds into the recording
+	About   string    `json:"judgement"` // schemas.Evidence.Judgement
+}
+
+// Case is one conversation that is worth a look.
+type Case struct {
+	Code     string    `json:"code"`
+	TaskID   int64     `json:"task_id"`
+	Type     string    `json:"type"`
+	At       time.Time `json:"at"`
+	Operator string    `json:"operator"`
+	Seconds  float64   `json:"seconds"`
+	Score    float64   `json:"score"` // 0..100
+	CSAT     *int64    `json:"csat"`
+	Summary  string    `json:"summary"`
+	Quotes   []Quote   `json:"quotes"` // what proves the judgement, at most 3
+}
+
+// Quality is the operator quality report (report_type standard).
+type Quality struct {
+	Total     Figures        `json:"total"`
+	Previous  Figures        `json:"previous"`
+	Days      []Day          `json:"days"`      // every day of the period, in order
+	Operators []Operator     `json:"operators"` // by rank; those without a name last, as ""
+	Spread    *Spread        `json:"spread"`    // of Score over ranked operators; nil below two
+	Checklist []QuestionRate `json:"checklist"`
+	Risks     []SignalCount  `json:"risks"`
+	SalesSigs []SignalCount  `json:"sales"`
+	Best      []Case         `json:"best"`  // of all operators, at most 5
+	Worst     []Case         `json:"worst"` // at most 5, none that is among the best
+}
+
+// Day is one day with its figures; a day without conversations has none.
+type Day struct {
+	Date string `json:"date"` // YYYY-MM-DD in the period's zone
+	Figures
+}
+
+// Operator is one operator's period.
+type Operator struct {
+	Name      string         `json:"name"`
+	Rank      int64          `json:"rank"` // 1 is best; 0 when there is no score to rank by
+	Figures   Figures        `json:"figures"`
+	Previous  *Figures       `json:"previous"` // nil: none in the period before
+	Checklist []QuestionRate `json:"checklist"`
+	Risks     []SignalCount  `json:"risks"`
+	SalesSigs []SignalCount  `json:"sales"`
+	Best      []Case         `json:"best"`  // at most 2
+	Worst     []Case         `json:"worst"` // at most 2
+}
+
+// Spread is how far apart operators are: five numbers of Figures.Score.
+type Spread struct {
+	Min    float64 `json:"min"`
+	Q1     float64 `json:"q1"`
+	Median float64 `json:"median"`
+	Q3     float64 `json:"q3"`
+	Max    float64 `json:"max"`
+}
+
+// Business is the report for leadership (report_type business).
+type Business struct {
+	Total           Figures          `json:"total"`
+	Previous        Figures          `json:"previous"`
+	Days            []Day            `json:"days"`
+	Hours           [7][24]int64     `json:"hours"`   // conversations by week day (Monday first) and hour
+	Topics          []Topic          `json:"topics"`  // at most 20, most frequent first
+	Reasons         []Reason         `json:"reasons"` // at most 15
+	CSATs           [11]int64        `json:"csats"`   // conversations by CSAT 0..10
+	Funnel          []Stage          `json:"funnel"`  // every stage of the dictionary, in its order
+	Risks           []SignalCount    `json:"risks"`
+	SalesSigs       []SignalCount    `json:"sales"`
+	Responses       *Responses       `json:"responses"`  // nil: no chats or e-mails with times
+	Unresolved      []Theme          `json:"unresolved"` // at most 10
+	Recommendations []Recommendation `json:"recommendations"`
+}
+
+// Topic is a topic of conversation.
+type Topic struct {
+	Name     string   `json:"name"`
+	Count    int64    `json:"count"`
+	Previous int64    `json:"previous"`
+	Growth   *float64 `json:"growth"` // (count-previous)/previous; nil when there was none before
+	CSAT     *float64 `json:"csat"`
+	Negative *float64 `json:"negative"` // 0..1 of those with a sentiment
+}
+
+// Reason is why people get in touch, and how that ends.
+type Reason struct {
+	Name     string  `json:"name"`
+	Count    int64   `json:"count"`
+	Previous int64   `json:"previous"`
+	Outcomes []Count `json:"outcomes"` // by id in the dictionary resolved_status
+}
+
+// Count is a number of conversations by dictionary id.
+type Count struct {
+	ID    int64 `json:"id"`
+	Count int64 `json:"count"`
+}
+
+// Stage is a stage of the sales funnel.
+type Stage struct {
+	ID       int64 `json:"id"` // in the dictionary funnel_stage
+	Count    int64 `json:"count"`
+	Previous int64 `json:"previous"`
+}
+
+// ResponseTarget is the first response that Responses.Within counts, in seconds.
+const ResponseTarget = 60
+
+// Responses are how fast written questions are answered, in seconds.
+type Responses struct {
+	Conversations int64   `json:"conversations"` // with a first response
+	Median        float64 `json:"median"`
+	P90           float64 `json:"p90"`
+	P95           float64 `json:"p95"`
+	Within        float64 `json:"within"`  // 0..1 of them answered within ResponseTarget
+	Average       float64 `json:"average"` // mean of average_response
+}
+
+// Theme is a reason for contact that stays open.
+type Theme struct {
+	Reason     string   `json:"reason"`
+	Unresolved int64    `json:"unresolved"`
+	Total      int64    `json:"total"`
+	CSAT       *float64 `json:"csat"`
+	Quotes     []Quote  `json:"quotes"` // at most 3
+}
+
+// Recommendation is a piece of advice with the numbers it rests on. Its words
+// belong to charts, which has them in every language; Key names them.
+type Recommendation struct {
+	Key     string  `json:"key"`     // one of the Advise constants
+	Subject string  `json:"subject"` // a topic, reason, operator or weekday and hour, as the key says
+	Value   float64 `json:"value"`   // what was measured
+	Against float64 `json:"against"` // what it is held against
+	Count   int64   `json:"count"`   // conversations it rests on
+}
+
+// Advice, what Subject, Value and Against are, and when it is given.
+const (
+	AdviseTopicGrowth   = "topic_growth"   // topic; its count; the count before. Grew by half or more.
+	AdviseUnresolved    = "unresolved"     // reason; its share unresolved 0..1; that of all.
+	AdviseSlowResponse  = "slow_response"  // ""; share answered within the target 0..1; 0.8.
+	AdvisePeak          = "peak"           // "w h": weekday 0..6 and hour of the busiest hour; its conversations; the mean of an hour with any.
+	AdviseRisk          = "risk"           // key of the dictionary risk_signal; share 0..1; the share before.
+	AdviseSales         = "sales"          // key of the dictionary sales_signal; its conversations; those that ended resolved.
+	AdviseSatisfaction  = "satisfaction"   // ""; mean CSAT; the mean before. Fell by 0.5 or more.
+	AdviseNegativeTopic = "negative_topic" // topic; its negative share 0..1; that of all.
+)
+
+// Daily is the report of one day, or of a few, hour by hour (report_type daily).
+type Daily struct {
+	Total     Figures       `json:"total"`
+	Previous  Figures       `json:"previous"`
+	Hours     []Hour        `json:"hours"`     // 24, summed over the days of the period
+	Operators []Operator    `json:"operators"` // without their cases
+	Topics    []Topic       `json:"topics"`    // at most 10
+	Risks     []SignalCount `json:"risks"`
+	SalesSigs []SignalCount `json:"sales"`
+	Attention []Case        `json:"attention"` // at most 10: risky, unresolved or unhappy, worst first
+}
+
+// Hour is an hour of the day with its figures.
+type Hour struct {
+	Hour int64 `json:"hour"` // 0..23
+	Figures
+}
+
+// Score is the composite of a conversation or of a set of them, 0..100: the mean
+// of what is known of politeness, empathy, CSAT, script alignment and checklist,
+// each on 0..100; nil when nothing is. Politeness is the 1..5 grade.
+func Score(politeness, empathy, csat, script, checklist *float64) *float64 {
+	var sum, n float64
+	add := func(v *float64, low, high float64) {
+		if v != nil {
+			sum, n = sum+(*v-low)/(high-low)*100, n+1
+		}
+	}
+	add(politeness, 1, 5)
+	add(empathy, 0, 1)
+	add(csat, 0, 10)
+	add(script, 0, 100)
+	add(checklist, 0, 1)
+	if n == 0 {
+		return nil
+	}
+	mean := sum / n
+	return &mean
+}
