@@ -9,6 +9,7 @@ wanted=(
   cmake:cmake                # builds whisper.cpp
   make:make
   g++:g++
+  patch:patch
   redis-server:redis-server  # the engine tests; the service is not started
   chromium:chromium          # prints reports
   espeak-ng:espeak-ng        # speaks the sample calls

@@ -26,12 +26,8 @@ options=(
   -DWHISPER_BUILD_TESTS=OFF
   -DWHISPER_BUILD_SERVER=OFF
 )
-# On a CPU flash attention makes the encoder faster (1.04 for 1.47 s a base window) and the decoder slower (15 for 6.5 ms a
-# token), and whisper.cpp has one switch for both. So our build gives the encoder flash attention where there is no GPU and
-# the window is a whole one (a shorter one would attend to what an earlier one left behind it); the switch is the decoder's.
-encoder_line='            if (wctx.params.flash_attn) {'
-encoder_ours='            if (wctx.params.flash_attn || (!wctx.params.use_gpu \&\& wstate.exp_n_audio_ctx == 0)) {'
-[ "$STOCK" != 1 ] || encoder_ours=$encoder_line
+patch=$(realpath "$(dirname "${BASH_SOURCE[0]}")/whisper.patch")
+[ "$STOCK" != 1 ] || patch=
 # The libraries need each other in a circle, hence the group.
 libs="-lwhisper -lggml -lggml-cpu -lggml-base" system=
 if [ "$CUDA" = 1 ]; then
@@ -43,7 +39,7 @@ fi
 ldflags="-L$to/lib -Wl,--start-group $libs -Wl,--end-group$system"
 
 processor=$(uname -m; grep -m 1 -E '^(flags|Features)' /proc/cpuinfo || true)
-now=$(stamp "$source_dir/CMakeLists.txt" "$source_dir/src/whisper.cpp" "$processor" "${options[@]}" "$ldflags" "$encoder_ours")
+now=$(stamp "$source_dir/CMakeLists.txt" "$source_dir/src/whisper.cpp" "$processor" "${options[@]}" "$ldflags" ${patch:+"$patch"})
 if [ "$(cat "$to/.stamp" 2>/dev/null)" = "$now" ] && { [ "$CLI" != 1 ] || [ -x "$to/bin/whisper-cli" ]; }; then
   say "already built"
   exit 0
@@ -51,15 +47,14 @@ fi
 [ -e "$source_dir/CMakeLists.txt" ] || die "no whisper.cpp source; run deploy/setup/npm.sh first"
 need cmake "run deploy/setup/apt.sh first"
 need g++ "run deploy/setup/apt.sh first"
+need patch "run deploy/setup/apt.sh first"
 [ "$CUDA" != 1 ] || [ -x "$cuda/bin/nvcc" ] || need nvcc "install the CUDA toolkit or set CUDA_HOME"
 
 [ "$CLI" = 1 ] && options+=(-DWHISPER_BUILD_EXAMPLES=ON) || options+=(-DWHISPER_BUILD_EXAMPLES=OFF)
 say "building with $(nproc) cores$([ "$CUDA" = 1 ] && echo ', CUDA')"
 rm -rf "$work" "$to.new"
 mkdir -p "$work" && cp -R "$source_dir" "$work/source" || die "cannot copy whisper.cpp's source to $work"
-# Of the lines that ask for flash attention the first is the encoder's.
-sed -i "0,/^$encoder_line\$/s//$encoder_ours/" "$work/source/src/whisper.cpp"
-[ "$STOCK" = 1 ] || grep -qF "${encoder_ours//\\/}" "$work/source/src/whisper.cpp" || die "whisper.cpp's encoder is not as expected: this script is for version 1.9.1"
+[ -z "$patch" ] || logged "$log" patch -d "$work/source" -p1 -i "$patch" || die "deploy/setup/whisper.patch is for whisper.cpp 1.9.1: $WHY"
 PATH=$PATH:${cuda:-}/bin logged "$log" cmake -S "$work/source" -B "$work/build" "${options[@]}" ||
   die "cmake could not configure whisper.cpp: $WHY"
 logged "$log" cmake --build "$work/build" -j "$(nproc)" || die "whisper.cpp did not compile: $WHY"
