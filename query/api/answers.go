@@ -3,12 +3,14 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"earshot/ingest"
 	"earshot/query/read"
 	"earshot/schemas"
 )
@@ -79,13 +81,16 @@ func (in answersRequest) read() (map[int64]string, error) {
 	}
 	out := map[int64]string{}
 	for i, given := range *in.Answers {
-		id, err := strconv.ParseInt(string(given.ID), 10, 64)
+		id, err := strconv.ParseInt(integral(string(given.ID)), 10, 64)
 		if err != nil {
 			return nil, schemas.Fail(schemas.CodeInvalid, "answers[%d].checklist_id must be a whole number", i)
 		}
-		answer, ok := read.ParseAnswer(string(given.Answer))
-		if !ok {
-			return nil, schemas.Fail(schemas.CodeInvalid, "answers[%d].answer must be Yes, Partially or No", i)
+		answer, err := bounded(fmt.Sprintf("answers[%d].answer", i), read.ParseAnswer(ingest.Clean(string(given.Answer))), schemas.MaxAnswer)
+		if err == nil && answer == "" {
+			err = schemas.Fail(schemas.CodeInvalid, "answers[%d].answer is empty", i)
+		}
+		if err != nil {
+			return nil, err
 		}
 		out[id] = answer
 	}
@@ -94,7 +99,7 @@ func (in answersRequest) read() (map[int64]string, error) {
 
 // setAnswers answers POST /checklist/answer/{task_id}, an endpoint of our own:
 // {"answers": [{"checklist_id": 101, "answer": "Yes"}]}. A person's answers stand
-// in place of the analyser's: they make a new version of the analysis, and a
+// in place of the analyser's, any text besides Yes, Partially and No: they make a new version of the analysis, and a
 // re-analysis keeps them. Answers to questions that are unknown or deleted are
 // ignored. Errors: 4001, 4021, 4045, 4057, and 4099 while the task is being
 // analysed again.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -147,6 +148,40 @@ func TestAPersonsAnswersStandInPlaceOfTheAnalysers(t *testing.T) {
 	}
 	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1, "answer": "Yes"}]}`).want(t, 200, 0)
 	the.get(t, path, x.token).has(t, "data.0.answer", "Yes")
+}
+
+// An answer may be any text (seed section 5): it stands as it was given, is
+// found by exactly that text, has no score, overwrites and is overwritten, and a
+// re-analysis keeps it.
+func TestAnAnswerInAPersonsOwnWords(t *testing.T) {
+	warehoused(t)
+	x := newTenant(t)
+	a := analysed(t, x, schemas.ChecklistAnswer{ID: 1, Question: "Greeted?", Answer: schemas.AnswerYes, Score: 1})
+	path := "/checklist/answer/" + a.Task.Code
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1.0, "answer": " Only at\nthe end, 101=Yes "}]}`).want(t, 200, 0)
+	r := the.get(t, path, x.token, "Accept-Language", "ru")
+	r.has(t, "data.0.answer", "Only at the end, 101=Yes")
+	r.has(t, "data.0.answered_by", 1.0)
+	r = the.get(t, "/api/calls_analysis_v2/"+a.Task.Code, x.token)
+	for field, want := range map[string]any{"call_checklists.0.score": nil, "call_checklists.0.answers.0.value": false, "call_checklists.0.answers.0.answer": "Only at the end, 101=Yes"} {
+		r.has(t, field, want)
+	}
+	for body, want := range map[string]float64{
+		`{"checklist_id": 1, "answers": ["Only at the end, 101=Yes"]}`: 1, `{"answers": ["no", " Only  at the end, 101=Yes"]}`: 1, `{"checklist_id": 1}`: 1,
+		`{"checklist_id": 1, "answers": ["Only at the end"]}`: 0, `{"checklist_id": 1, "answers": "Yes"}`: 0, `{"checklist_id": 101}`: 0, `{"checklist_id": 101, "answers": "Yes"}`: 0,
+	} {
+		the.post(t, "/tasks/filter", x.token, body).has(t, "pagination.total_tasks", want)
+	}
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1, "answer": "`+strings.Repeat("a", schemas.MaxAnswer+1)+`"}]}`).want(t, 200, schemas.CodeInvalid)
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1, "answer": "Twice"}]}`).want(t, 200, 0)
+	the.get(t, path, x.token).has(t, "data.0.answer", "Twice")
+	if all := the.get(t, path, x.token).at("data").([]any); len(all) != 1 {
+		t.Errorf("answers %v", all)
+	}
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1, "answer": "ДА"}]}`).want(t, 200, 0)
+	r = the.get(t, "/api/calls_analysis_v2/"+a.Task.Code, x.token)
+	r.has(t, "call_checklists.0.score", 1.0)
+	r.has(t, "call_checklists.0.answers.0.answer", "Yes")
 }
 
 // Of many who answer at once no answer is lost.
@@ -300,7 +335,7 @@ func TestAnswersAndReanalysisOfWhatIsNotThere(t *testing.T) {
 	the.get(t, fmt.Sprintf("/checklist/answer/%d", a.Task.ID), stranger.token).want(t, 200, schemas.CodeTaskNotFound)
 	the.post(t, "/tasks/reanalyze", stranger.token, `{"task_type": "chat"}`).has(t, "requested", 0.0)
 	for body, code := range map[string]schemas.Code{`{}`: schemas.CodeFieldsMissing, `{"answers": 1}`: schemas.CodeInvalid, `{"answers": [{"checklist_id": "x", "answer": "Yes"}]}`: schemas.CodeInvalid,
-		`{"answers": [{"checklist_id": 1, "answer": "maybe"}]}`: schemas.CodeInvalid, `{"answers": []}`: 0} {
+		`{"answers": [{"checklist_id": 1, "answer": " \u0000 "}]}`: schemas.CodeInvalid, `{"answers": []}`: 0} {
 		the.post(t, "/checklist/answer/"+a.Task.Code, owner.token, body).want(t, 200, code)
 	}
 	if v := visible(t, owner, a.Task.Code); v != 1 {
