@@ -111,6 +111,15 @@ func (s *Store) ExpectAgain(ctx context.Context, org string, next []schemas.Anal
 	return nil
 }
 
+// GiveUpAgain takes the mark off that waits for this version of an analysis, and
+// no other: it will not be made. Errors: Redis'.
+func (s *Store) GiveUpAgain(ctx context.Context, org string, a schemas.Analysed) error {
+	if err := compareAndDelete.Run(ctx, s.rdb, []string{orgPrefix(org) + subAgain + a.Code}, a.Version).Err(); err != nil {
+		return fmt.Errorf("redis: mark analyses: %w", err)
+	}
+	return nil
+}
+
 // ForgetAgain takes marks off: nothing is on its way. Errors: Redis'.
 func (s *Store) ForgetAgain(ctx context.Context, org string, codes ...string) error {
 	if len(codes) == 0 {

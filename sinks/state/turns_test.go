@@ -89,6 +89,17 @@ func TestMarksOfAnalyses(t *testing.T) {
 		}
 		mark(org, nil, schemas.Analysed{Code: "a", Version: 1})
 		mark(org, []string{"a"}, schemas.Analysed{Code: "a", Version: 2}) // it has come
+		for _, version := range []int64{4, 5} {                           // only what waits for that version is given up
+			if err := s.ExpectAgain(ctx, org, []schemas.Analysed{{Code: "c", Version: version}}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.GiveUpAgain(ctx, org, schemas.Analysed{Code: "c", Version: 5}); err != nil {
+				t.Fatal(err)
+			}
+			if n := rdb.Exists(ctx, orgPrefix(org)+subAgain+"c").Val(); n != 5-version {
+				t.Errorf("marks for version %d: %d", version, n)
+			}
+		}
 		if err := s.ForgetAgain(ctx, org, "a", "b"); err != nil {
 			t.Fatal(err)
 		}
