@@ -54,6 +54,9 @@ type Organisation struct {
 	// MaxVocabulary of MaxTermRunes letters each.
 	Vocabulary []string `json:"vocabulary,omitempty"`
 	Disabled   bool     `json:"disabled,omitempty"` // none of its users may come in
+	// Epoch counts up with each time that it was disabled: it is added to its
+	// users' in their tokens, so that those of before stay void.
+	Epoch int64 `json:"epoch,omitempty"`
 }
 
 // Bounds of Organisation.Vocabulary.
@@ -72,7 +75,8 @@ type User struct {
 	Locale       string `json:"locale"`
 	Role         string `json:"role"` // one of the Role constants of users
 	Disabled     bool   `json:"disabled"`
-	// Epoch is in every token of the user; a token with another one is void.
+	// Epoch is in every token of the user, with the organisation's added to it; a
+	// token with another sum is void. Neither ever goes back.
 	Epoch int64 `json:"epoch,omitempty"`
 	// Ended are sessions that were logged out, with the second (Unix) at which
 	// their tokens would have run out anyway; later they are forgotten.
