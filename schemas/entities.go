@@ -140,6 +140,8 @@ type ChecklistQuestion struct {
 	User     int64  `json:"user_id,omitempty"` // who made it; 0 for a built-in one
 	Question string `json:"question"`
 	Active   bool   `json:"is_active"`
+	// Asked tells that somebody has begun to answer it: its text stays from then on.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // Category is a topic that conversations are filed under by what is said in

@@ -13,9 +13,10 @@ import (
 
 // Stage returns the analysis as a stage: chats and transcripts in, analyses out.
 // Chats are measured here, calls were when they were transcribed. What is to be
-// analysed again is read with reader.
-func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Config) processors.Stage {
-	settings := newProfiles(store)
+// analysed again is read with reader. With save questions are marked as asked
+// before they are answered.
+func Stage(a *Analyzer, store *state.Store, save state.Save, reader *read.Reader, cfg measure.Config) processors.Stage {
+	settings := newProfiles(store, save)
 	return processors.Stage{
 		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
 		Live: []string{schemas.TopicText, schemas.TopicTranscripts}, Bulk: []string{schemas.TopicTextBulk, schemas.TopicAgain},

@@ -58,7 +58,7 @@ func TestARequestIsFulfilledOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stage := Stage(a, newStore(t), read.New(db), measure.Config{Silence: 3 * time.Second})
+	stage := Stage(a, newStore(t), nothing, read.New(db), measure.Config{Silence: 3 * time.Second})
 	store := func(a schemas.Analysis) {
 		t.Helper()
 		text, err := json.Marshal(a)

@@ -195,7 +195,7 @@ func (a *API) answered(ctx context.Context, user schemas.User, code string, give
 	if next, err = a.Reader.Conversation(ctx, user.Org, code); err != nil {
 		return next, false, err
 	}
-	active, all, err := a.questions(ctx, user.Org)
+	all, err := a.Store.Ask(ctx, user.Org, a.Door.Save, func(q schemas.ChecklistQuestion) bool { return given[q.ID] != "" })
 	if err != nil {
 		return next, false, err
 	}
@@ -203,11 +203,11 @@ func (a *API) answered(ctx context.Context, user schemas.User, code string, give
 		hidden := slices.ContainsFunc(all, func(q schemas.ChecklistQuestion) bool { return q.ID == id && !q.Active })
 		i := slices.IndexFunc(next.Checklist, func(q schemas.ChecklistAnswer) bool { return q.ID == id })
 		if i < 0 { // asked since then
-			j := slices.IndexFunc(active, func(q schemas.ChecklistQuestion) bool { return q.ID == id })
+			j := slices.IndexFunc(all, func(q schemas.ChecklistQuestion) bool { return q.ID == id && q.Active })
 			if j < 0 {
 				continue
 			}
-			i, next.Checklist = len(next.Checklist), append(next.Checklist, schemas.ChecklistAnswer{ID: id, Question: active[j].Question})
+			i, next.Checklist = len(next.Checklist), append(next.Checklist, schemas.ChecklistAnswer{ID: id, Question: all[j].Question})
 		}
 		if q := &next.Checklist[i]; !hidden && (q.Answer != answer || q.AnsweredBy != user.ID) {
 			q.Answer, q.Score, q.AnsweredBy, changed = answer, schemas.AnswerScore(answer), user.ID, true

@@ -155,9 +155,9 @@ func (a *API) editQuestion(c *fiber.Ctx) error {
 		if asked(active, *q) {
 			return schemas.Fail(schemas.CodeSameQuestion, "")
 		}
-		// What was answered must stay what was asked.
+		// What was answered must stay what was asked, and what is being answered.
 		answered, err := a.Reader.Answered(ctx, org, q.ID)
-		if err == nil && answered {
+		if err == nil && (answered || q.Asked) {
 			err = schemas.Fail(schemas.CodeAnswered, "")
 		}
 		return err
