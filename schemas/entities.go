@@ -16,6 +16,9 @@ const (
 	KindFilter       = "filter" // a saved filter of one user
 	KindCategory     = "category"
 	KindRenewals     = "renewals" // of one user's sessions; its id is the user's
+	// KindRequests + "." + a kind holds, as the entity 1, the last requests that
+	// created entities of that kind.
+	KindRequests = "requests"
 	// KindScriptVersion + "." + id of a script holds the versions of that script:
 	// a Script each, its id the version.
 	KindScriptVersion = "script_version"
@@ -98,6 +101,18 @@ type Renewal struct {
 type UsedToken struct {
 	ID string `json:"id"`
 	At int64  `json:"at"`
+}
+
+// Requests are requests to create a setting, by what tells one from another.
+type Requests struct {
+	Known map[string]Request `json:"known"`
+}
+
+// Request is what a request to create was given.
+type Request struct {
+	ID     int64  `json:"id"`     // that the entity has, or is about to have
+	Digest string `json:"digest"` // of what was sent
+	At     int64  `json:"at"`     // Unix, s
 }
 
 // Roles of users.

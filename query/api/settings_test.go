@@ -284,3 +284,39 @@ func TestMessagesComeInRussian(t *testing.T) {
 	r.has(t, "message", "Вопрос чек-листа создан")
 	the.post(t, "/checklist", x.token, `{"question": "поздоровался?"}`, "Accept-Language", "ru").has(t, "error_message", "Такой вопрос чек-листа уже есть")
 }
+
+// A create that is sent again with its Idempotency-Key is answered as the first
+// time; one with the key of another request is refused.
+func TestIdempotentSettings(t *testing.T) {
+	x, other := newTenant(t), newTenant(t)
+	key := []string{"Idempotency-Key", "k"}
+	for path, c := range map[string]struct{ body, another, remove string }{
+		"/checklist":                      {`{"question": "Greeted?"}`, `{"question": "Thanked?"}`, "POST /checklist/delete/"},
+		"/user/directories":               {`{"name": "Calls"}`, `{"name": "Chats"}`, "DELETE /user/directories/delete/"},
+		"/user/call_categories/create":    {`{"name": "Sales"}`, `{"name": "Support"}`, "POST /user/call_categories/delete/"},
+		"/user/call_check_scripts/create": {`{"identifier": "i", "title": "t", "script_body": "b"}`, `{"identifier": "j", "title": "t", "script_body": "b"}`, "POST /user/call_check_scripts/delete/"},
+	} {
+		first := the.post(t, path, x.token, c.body, key...)
+		first.want(t, 200, 0)
+		if again := the.post(t, path, x.token, c.body, key...); again.raw != first.raw {
+			t.Errorf("%s: first %s, then %s", path, first.raw, again.raw)
+		}
+		if r := the.post(t, path, x.token, c.body, "Idempotency-Key", "other"); r.at("success") != false {
+			t.Errorf("%s: one name twice: %s", path, r.raw)
+		}
+		the.post(t, path, x.token, c.another, key...).want(t, http.StatusUnprocessableEntity, schemas.CodeKeyReused)
+		the.post(t, path, other.token, c.another, key...).want(t, 200, 0)
+		the.post(t, path, x.token, c.another, "Idempotency-Key", strings.Repeat("k", 256)).want(t, 200, schemas.CodeInvalid)
+		at := "data"
+		if path == "/user/directories" {
+			at = "directory"
+		}
+		id := first.number(t, at, "id")
+		method, remove, _ := strings.Cut(c.remove, " ")
+		the.send(t, method, remove+id, x.token, nil).want(t, 200, 0)
+		if path != "/checklist" { // a question stays, hidden
+			the.post(t, path, x.token, c.body, key...).want(t, http.StatusUnprocessableEntity, schemas.CodeKeyReused)
+		}
+		the.post(t, path, x.token, c.body).want(t, 200, 0)
+	}
+}
