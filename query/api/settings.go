@@ -138,7 +138,7 @@ func ownID(c *fiber.Ctx, name string, inBody scalar) (int64, error) {
 
 // whole reads a whole number from low to high; fallback when it is not given.
 func whole(name string, s scalar, fallback, low, high int64) (int64, error) {
-	text := integral(string(s))
+	text := schemas.Integral(string(s))
 	if text == "" {
 		return fallback, nil
 	}
@@ -147,16 +147,6 @@ func whole(name string, s scalar, fallback, low, high int64) (int64, error) {
 		return 0, schemas.Fail(schemas.CodeInvalid, "%s must be a whole number from %d to %d", name, low, high)
 	}
 	return n, nil
-}
-
-// integral takes the zeros after the point off: languages with one kind of
-// number send 7 as 7.0.
-func integral(s string) string {
-	s = strings.TrimSpace(s)
-	if n, zeros, _ := strings.Cut(s, "."); zeros != "" && strings.Trim(zeros, "0") == "" {
-		return n
-	}
-	return s
 }
 
 // parseOptional is parseJSON for a body that may be missing.

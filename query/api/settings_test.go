@@ -320,3 +320,26 @@ func TestIdempotentSettings(t *testing.T) {
 		the.post(t, path, x.token, c.body).want(t, 200, 0)
 	}
 }
+
+// Clients of languages with one kind of number send 7 as 7.0, forms and careless
+// ones send text for numbers and for true.
+func TestNumbersAndTruthAsClientsWriteThem(t *testing.T) {
+	x := newTenant(t)
+	s := newSettings(t, x)
+	for _, written := range []string{"%s", "%s.0", `"%s"`, `"%s.0"`, `" %s.00 "`} {
+		id := func(id string) string { return fmt.Sprintf(written, id) }
+		the.post(t, "/user/call_categories/edit/77", x.token, `{"category_id": `+id(s.category)+`, "parent_id": `+id("0")+`}`).has(t, "data.parent_id", nil)
+		the.post(t, "/user/call_categories/list", x.token, `{"page": `+id("1")+`, "per_page": `+id("1")+`, "parent_id": `+id(s.category)+`}`).has(t, "total", 0.0)
+		the.post(t, "/user/call_check_scripts/edit/77", x.token, `{"script_id": `+id(s.script)+`, "version": `+id("1")+`}`).has(t, "data.version", 1.0)
+		the.post(t, "/add_chat_analysis_task", x.token, `{"text": "a", "directory_id": `+id(s.directory)+`}`).want(t, 200, 0)
+		the.post(t, "/tasks/filter", x.token, `{"page": `+id("1")+`, "length_min": `+id("0")+`, "checklist_id": `+id(s.question)+`}`).want(t, 200, 0)
+	}
+	upload(t, the.service, x, file("a.wav", wave(3, 8000, 1)), field("directory_id", s.directory+".0")).want(t, 200, 0)
+	for _, truth := range []string{"true", "1", `"1"`, `"True"`, `"yes"`} {
+		the.post(t, "/user/call_check_scripts/edit/"+s.script, x.token, `{"is_active": false}`).has(t, "data.is_active", false)
+		the.post(t, "/user/call_check_scripts/edit/"+s.script, x.token, `{"is_active": `+truth+`}`).has(t, "data.is_active", true)
+	}
+	for _, wrong := range []string{"1.5", `"1."`, `"one"`, "true", "[1]", "1e400"} {
+		the.post(t, "/user/call_check_scripts/edit/"+s.script, x.token, `{"version": `+wrong+`}`).want(t, 200, schemas.CodeInvalid)
+	}
+}

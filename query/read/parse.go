@@ -295,11 +295,7 @@ func (p *parser) integer(name string, low, high int64) *int64 {
 }
 
 func (p *parser) toInteger(name, s string, low, high int64) int64 {
-	whole, zeros, _ := strings.Cut(s, ".")
-	if strings.Trim(zeros, "0") == "" && zeros != "" { // languages with one kind of number send 7 as 7.0
-		s = whole
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
+	n, err := strconv.ParseInt(schemas.Integral(s), 10, 64)
 	if err != nil {
 		p.note(param{name: name}.refuse("%q is not a whole number", s))
 	} else if n < low || n > high {
