@@ -427,7 +427,7 @@ func TestWorkerTakesWhatIsAskedForAgain(t *testing.T) {
 	mu.Unlock()
 	for _, task := range []schemas.Task{good, bad} {
 		b.await(task, schemas.StatusCompleted)
-		b.must(b.store.ExpectAgain(t.Context(), org, []schemas.Analysed{{Code: task.Code, Version: 2}}, time.Hour))
+		b.must(b.store.ExpectAgain(t.Context(), state.MarkAsked, org, []schemas.Analysed{{Code: task.Code, Version: 2}}, time.Hour))
 		ask(task)
 	}
 	deadline := time.Now().Add(20 * time.Second)
@@ -443,7 +443,7 @@ func TestWorkerTakesWhatIsAskedForAgain(t *testing.T) {
 	var free []string // nobody must wait for what was given up
 	for deadline = time.Now().Add(20 * time.Second); len(free) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		var err error
-		free, err = b.store.MarkAgain(t.Context(), org, []schemas.Analysed{{Code: bad.Code, Version: 1}})
+		free, err = b.store.MarkAgain(t.Context(), state.MarkAsked, org, []schemas.Analysed{{Code: bad.Code, Version: 1}})
 		b.must(err)
 	}
 	if len(free) == 0 {

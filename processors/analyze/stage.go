@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"earshot/processors"
@@ -31,20 +32,56 @@ func Stage(a *Analyzer, store *state.Store, save state.Save, reader *read.Reader
 			}
 			in := input(job, p, cfg)
 			if job.Again != nil {
-				before, err := reader.Conversation(ctx, job.Task.Org, job.Task.Code)
+				before, err := claim(ctx, store, reader, *job.Again)
 				if fault, ok := schemas.RecordFault(err); ok && (fault.Code == schemas.CodeTaskNotFound || fault.Code == schemas.CodeNoAnalysis) {
 					return nil, nil // deleted since, or never analysed
 				}
+				if errors.Is(err, errFulfilled) {
+					return nil, nil
+				}
 				if err != nil {
 					return nil, err
-				}
-				if !before.AskedAt.Before(job.Again.At) {
-					return nil, nil // delivered once more: it is done
 				}
 				in = again(in, before, *job.Again)
 			}
 			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(in)}}, nil
 		},
+	}
+}
+
+// errFulfilled says that a request was delivered once more: what it asks for is
+// done.
+var errFulfilled = errors.New("the analysis that was asked for is there")
+
+// claimStep is how often is looked whether another version has been written.
+const claimStep = 50 * time.Millisecond
+
+// claim gives the newest analysis of a conversation, once nobody else writes a
+// version of it, and marks that its next version is being written: a person's
+// answer meanwhile waits for that. It waits as long as a mark lasts at most.
+func claim(ctx context.Context, store *state.Store, reader *read.Reader, asked schemas.AnalysisRequested) (schemas.Analysis, error) {
+	for {
+		before, err := reader.Conversation(ctx, asked.Org, asked.TaskCode)
+		if err == nil && !before.AskedAt.Before(asked.At) {
+			err = errFulfilled
+		}
+		if err != nil {
+			return before, err
+		}
+		next := []schemas.Analysed{{Code: asked.TaskCode, Version: before.Version}}
+		marked, err := store.MarkAgain(ctx, state.MarkWriting, asked.Org, next)
+		if err != nil {
+			return before, err
+		}
+		if len(marked) > 0 {
+			next[0].Version++
+			return before, store.ExpectAgain(ctx, state.MarkWriting, asked.Org, next, state.WritingMost)
+		}
+		select {
+		case <-ctx.Done():
+			return before, ctx.Err()
+		case <-time.After(claimStep):
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"earshot/ingest"
 	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/sinks/state"
 )
 
 type givenAnswer struct {
@@ -81,7 +82,7 @@ func (in answersRequest) read() (map[int64]string, error) {
 	}
 	out := map[int64]string{}
 	for i, given := range *in.Answers {
-		id, err := strconv.ParseInt(integral(string(given.ID)), 10, 64)
+		id, err := strconv.ParseInt(schemas.Integral(string(given.ID)), 10, 64)
 		if err != nil {
 			return nil, schemas.Fail(schemas.CodeInvalid, "answers[%d].checklist_id must be a whole number", i)
 		}
@@ -101,8 +102,8 @@ func (in answersRequest) read() (map[int64]string, error) {
 // {"answers": [{"checklist_id": 101, "answer": "Yes"}]}. A person's answers stand
 // in place of the analyser's, any text besides Yes, Partially and No: they make a new version of the analysis, and a
 // re-analysis keeps them. Answers to questions that are unknown or deleted are
-// ignored. Errors: 4001, 4021, 4045, 4057, and 4099 while the task is being
-// analysed again.
+// ignored. Errors: 4001, 4021, 4045, 4057, and 4099 while another version of the
+// analysis is being written; one that was only asked for is not waited for.
 func (a *API) setAnswers(c *fiber.Ctx) error {
 	call := callOf(c.Context())
 	var in answersRequest
@@ -125,12 +126,11 @@ func (a *API) setAnswers(c *fiber.Ctx) error {
 	return a.ok(c, answersAnswer{Success: true, Message: said(c, schemas.T("Checklist answers saved")), Data: newAnswers(amended.Checklist, call.lang)})
 }
 
-// How long a new version of an analysis is waited for at the database, how often
-// it is looked for, and how long it counts as being on its way.
+// How long a new version of an analysis is waited for at the database, and how
+// often it is looked for.
 const (
 	amendWait = 5 * time.Second
 	amendStep = 25 * time.Millisecond
-	amendMost = time.Minute
 )
 
 // amend makes the version of an analysis that has the answers given. It returns
@@ -141,14 +141,14 @@ func (a *API) amend(ctx context.Context, user schemas.User, code string, given m
 	}
 	analysis, changed, err := a.answered(ctx, user, code, given)
 	if err != nil || !changed {
-		return analysis, errors.Join(err, a.Store.ForgetAgain(context.WithoutCancel(ctx), user.Org, code))
+		return analysis, errors.Join(err, a.Store.ForgetAgain(context.WithoutCancel(ctx), state.MarkWriting, user.Org, code))
 	}
 	next := []schemas.Analysed{{Code: code, Version: analysis.Version}}
-	if err := a.Store.ExpectAgain(ctx, user.Org, next, amendMost); err != nil {
+	if err := a.Store.ExpectAgain(ctx, state.MarkWriting, user.Org, next, state.WritingMost); err != nil {
 		return analysis, err
 	}
 	if err := a.Door.Amend(ctx, analysis); err != nil {
-		return analysis, a.unexpect(ctx, user.Org, next, err)
+		return analysis, a.unexpect(ctx, state.MarkWriting, user.Org, next, err)
 	}
 	for waited := time.Duration(0); waited < amendWait; waited += amendStep {
 		versions, err := a.Reader.Versions(ctx, user.Org, []string{code})
@@ -162,8 +162,8 @@ func (a *API) amend(ctx context.Context, user schemas.User, code string, given m
 	return analysis, nil
 }
 
-// claimAnalysis waits until no other version of the task's analysis is on its
-// way, and marks that one is.
+// claimAnalysis waits until no other version of the task's analysis is being
+// written, and marks that one is.
 func (a *API) claimAnalysis(ctx context.Context, org, code string) error {
 	for waited := time.Duration(0); ; waited += amendStep {
 		versions, err := a.Reader.Versions(ctx, org, []string{code})
@@ -177,7 +177,7 @@ func (a *API) claimAnalysis(ctx context.Context, org, code string) error {
 			}
 			return err
 		}
-		marked, err := a.Store.MarkAgain(ctx, org, versions)
+		marked, err := a.Store.MarkAgain(ctx, state.MarkWriting, org, versions)
 		if err != nil || len(marked) == 1 {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"earshot/ingest"
 	"earshot/schemas"
+	"earshot/sinks/state"
 	"earshot/sinks/warehouse"
 )
 
@@ -209,7 +210,7 @@ func TestAnswersGivenAtOnceAllStay(t *testing.T) {
 func TestReanalysisIsAskedForOnce(t *testing.T) {
 	warehoused(t)
 	x := newTenant(t)
-	a, b := analysed(t, x), analysed(t, x)
+	a, b := analysed(t, x, schemas.ChecklistAnswer{ID: 5, Question: "Q", Answer: schemas.AnswerNo}), analysed(t, x)
 	path := "/api/calls_analysis_v2/" + a.Task.Code + "/reanalyze"
 	r := the.post(t, path, x.token, "")
 	r.want(t, 200, 0)
@@ -222,20 +223,32 @@ func TestReanalysisIsAskedForOnce(t *testing.T) {
 	if asked := requested(t, x.org); !reflect.DeepEqual(asked, map[string]int{a.Task.Code: 1, b.Task.Code: 1}) {
 		t.Errorf("on the log: %v", asked)
 	}
-	// A person's answer made from the old version would be lost, or would lose the
-	// new one: it waits, and then goes on top.
+	// A person's answer does not wait for what waits for the bulk lane.
+	answer := func(text string) reply {
+		return the.post(t, "/checklist/answer/"+a.Task.Code, x.token, `{"answers": [{"checklist_id": 5, "answer": "`+text+`"}]}`)
+	}
+	answer("Yes").want(t, 200, 0)
+	the.get(t, "/checklist/answer/"+a.Task.Code, x.token).has(t, "data.0.answered_by", 1.0)
+	// While the analyser writes, one made from the old version would be lost, or
+	// would lose the new one: it waits, and then goes on top.
+	next := []schemas.Analysed{{Code: a.Task.Code, Version: 2}}
+	if marked, err := the.store.MarkAgain(t.Context(), state.MarkWriting, x.org, next); err != nil || len(marked) != 1 {
+		t.Fatal(marked, err)
+	}
+	next[0].Version = 3
+	if err := the.store.ExpectAgain(t.Context(), state.MarkWriting, x.org, next, time.Minute); err != nil {
+		t.Fatal(err)
+	}
 	answered := make(chan reply, 1)
-	go func() {
-		answered <- the.post(t, "/checklist/answer/"+a.Task.Code, x.token, `{"answers": [{"checklist_id": 5, "answer": "Yes"}]}`)
-	}()
-	a.Version, a.Summary = 2, "Again"
-	a.Checklist = []schemas.ChecklistAnswer{{ID: 5, Question: "Q", Answer: schemas.AnswerNo}}
+	go func() { answered <- answer("No") }()
+	a.Version, a.Summary, a.AskedAt = 3, "Again", time.Now().UTC().Truncate(time.Microsecond)
+	a.Checklist = []schemas.ChecklistAnswer{{ID: 5, Question: "Q", Answer: schemas.AnswerYes, AnsweredBy: 1}}
 	publish(t, a)
 	(<-answered).want(t, 200, 0)
 	r = the.get(t, "/api/calls_analysis_v2/"+a.Task.Code, x.token)
 	r.has(t, "analysis.summary", "Again")
-	r.has(t, "analysis.version", 3.0)
-	r.has(t, "call_checklists.0.answers.0.answered_by", 1.0)
+	r.has(t, "analysis.version", 4.0)
+	r.has(t, "call_checklists.0.answers.0.answer", "No")
 	the.post(t, path, x.token, "").has(t, "requested", 1.0) // that one has arrived
 
 	the.post(t, "/tasks/reanalyze", x.token, `{}`).want(t, 200, schemas.CodeFieldsMissing)
@@ -265,7 +278,7 @@ func TestAReanalysisThatTheLogDidNotTake(t *testing.T) {
 	if left := mark(); left <= 0 || left > expectDoubtful {
 		t.Errorf("what may yet reach the log is waited for %v", left)
 	}
-	if err := the.store.ForgetAgain(t.Context(), x.org, a.Task.Code); err != nil { // as when that time is over
+	if err := the.store.ForgetAgain(t.Context(), state.MarkAsked, x.org, a.Task.Code); err != nil { // as when that time is over
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -56,27 +56,43 @@ func (s *Store) turn(ctx context.Context, key, token string, do func(context.Con
 	return err
 }
 
-// A task's next analysis is on its way from when it is asked for until it can
-// be read in ClickHouse. Whoever makes another one meanwhile would start from
-// the old one, and one of the two would be lost. So it is marked with the
-// version that it will have; a mark that was satisfied, or has lapsed, counts
-// for nothing.
+// Mark is why the next analysis of a task is on its way.
+type Mark string
+
+// A re-analysis is on its way from when it is asked for, perhaps for hours, and is
+// asked for only once. A version is on its way for as long as it is being written,
+// by the analyser or for a person's answer, and until it can be read in
+// ClickHouse: whoever made another one meanwhile would start from the old one,
+// and one of the two would be lost.
+const (
+	MarkAsked   Mark = subAgain
+	MarkWriting Mark = subWriting
+)
+
+// WritingMost is how long a version counts as being written.
+const WritingMost = time.Minute
+
+// A mark names the version that is to come; one that was satisfied, or has
+// lapsed, counts for nothing.
 var markScript = redis.NewScript(`local next = redis.call('GET', KEYS[1])
 if next and (next == '0' or tonumber(next) > tonumber(ARGV[1])) then return 0 end
 redis.call('SET', KEYS[1], '0', 'PX', ARGV[2])
 return 1`)
 
+func (m Mark) key(org, code string) string { return orgPrefix(org) + string(m) + code }
+
 // markFirst is how long a mark lasts whose version is not told yet.
 const markFirst = 30 * time.Second
 
-// MarkAgain marks tasks whose next analysis is about to be asked for and gives
-// the codes of those that were not marked already. Each must be told by
+// MarkAgain marks tasks whose next analysis is about to be asked for or written,
+// of which tasks has the newest that can be read, and gives the codes of those that
+// were not marked so already. Each must be told by
 // ExpectAgain what to wait for. Errors: Redis'.
-func (s *Store) MarkAgain(ctx context.Context, org string, tasks []schemas.Analysed) ([]string, error) {
+func (s *Store) MarkAgain(ctx context.Context, m Mark, org string, tasks []schemas.Analysed) ([]string, error) {
 	calls := make([]func(redis.Scripter) *redis.Cmd, len(tasks))
 	for i, t := range tasks {
 		calls[i] = func(c redis.Scripter) *redis.Cmd {
-			return markScript.EvalSha(ctx, c, []string{orgPrefix(org) + subAgain + t.Code}, t.Version, markFirst.Milliseconds())
+			return markScript.EvalSha(ctx, c, []string{m.key(org, t.Code)}, t.Version, markFirst.Milliseconds())
 		}
 	}
 	answers, err := s.runAll(ctx, markScript, calls)
@@ -98,10 +114,10 @@ func (s *Store) MarkAgain(ctx context.Context, org string, tasks []schemas.Analy
 
 // ExpectAgain says which version each marked task's next analysis will have,
 // and for how long it is waited for. Errors: Redis'.
-func (s *Store) ExpectAgain(ctx context.Context, org string, next []schemas.Analysed, atMost time.Duration) error {
+func (s *Store) ExpectAgain(ctx context.Context, m Mark, org string, next []schemas.Analysed, atMost time.Duration) error {
 	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, t := range next {
-			pipe.Set(ctx, orgPrefix(org)+subAgain+t.Code, t.Version, atMost)
+			pipe.Set(ctx, m.key(org, t.Code), t.Version, atMost)
 		}
 		return nil
 	})
@@ -111,23 +127,23 @@ func (s *Store) ExpectAgain(ctx context.Context, org string, next []schemas.Anal
 	return nil
 }
 
-// GiveUpAgain takes the mark off that waits for this version of an analysis, and
-// no other: it will not be made. Errors: Redis'.
+// GiveUpAgain takes the mark off with which this version of an analysis was asked
+// for, and no other: it will not be made. Errors: Redis'.
 func (s *Store) GiveUpAgain(ctx context.Context, org string, a schemas.Analysed) error {
-	if err := compareAndDelete.Run(ctx, s.rdb, []string{orgPrefix(org) + subAgain + a.Code}, a.Version).Err(); err != nil {
+	if err := compareAndDelete.Run(ctx, s.rdb, []string{MarkAsked.key(org, a.Code)}, a.Version).Err(); err != nil {
 		return fmt.Errorf("redis: mark analyses: %w", err)
 	}
 	return nil
 }
 
 // ForgetAgain takes marks off: nothing is on its way. Errors: Redis'.
-func (s *Store) ForgetAgain(ctx context.Context, org string, codes ...string) error {
+func (s *Store) ForgetAgain(ctx context.Context, m Mark, org string, codes ...string) error {
 	if len(codes) == 0 {
 		return nil
 	}
 	keys := make([]string, len(codes))
 	for i, code := range codes {
-		keys[i] = orgPrefix(org) + subAgain + code
+		keys[i] = m.key(org, code)
 	}
 	if err := s.rdb.Del(ctx, keys...).Err(); err != nil {
 		return fmt.Errorf("redis: mark analyses: %w", err)

@@ -77,20 +77,23 @@ func TestMarksOfAnalyses(t *testing.T) {
 		s := readyStore(t, rdb)
 		mark := func(org string, want []string, tasks ...schemas.Analysed) {
 			t.Helper()
-			if got, err := s.MarkAgain(ctx, org, tasks); err != nil || !reflect.DeepEqual(got, want) {
+			if got, err := s.MarkAgain(ctx, MarkAsked, org, tasks); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("marked %v (%v), want %v", got, err, want)
 			}
 		}
 		mark(org, []string{"a", "b"}, schemas.Analysed{Code: "a", Version: 1}, schemas.Analysed{Code: "b", Version: 4})
 		mark(org, []string{"c"}, schemas.Analysed{Code: "a", Version: 1}, schemas.Analysed{Code: "c", Version: 1})
+		if got, err := s.MarkAgain(ctx, MarkWriting, org, []schemas.Analysed{{Code: "a", Version: 1}}); err != nil || len(got) != 1 { // what was asked for waits
+			t.Errorf("marked %v, %v", got, err)
+		}
 		mark("org_2", []string{"a"}, schemas.Analysed{Code: "a", Version: 1})
-		if err := s.ExpectAgain(ctx, org, []schemas.Analysed{{Code: "a", Version: 2}}, time.Hour); err != nil {
+		if err := s.ExpectAgain(ctx, MarkAsked, org, []schemas.Analysed{{Code: "a", Version: 2}}, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		mark(org, nil, schemas.Analysed{Code: "a", Version: 1})
 		mark(org, []string{"a"}, schemas.Analysed{Code: "a", Version: 2}) // it has come
 		for _, version := range []int64{4, 5} {                           // only what waits for that version is given up
-			if err := s.ExpectAgain(ctx, org, []schemas.Analysed{{Code: "c", Version: version}}, time.Hour); err != nil {
+			if err := s.ExpectAgain(ctx, MarkAsked, org, []schemas.Analysed{{Code: "c", Version: version}}, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.GiveUpAgain(ctx, org, schemas.Analysed{Code: "c", Version: 5}); err != nil {
@@ -100,7 +103,7 @@ func TestMarksOfAnalyses(t *testing.T) {
 				t.Errorf("marks for version %d: %d", version, n)
 			}
 		}
-		if err := s.ForgetAgain(ctx, org, "a", "b"); err != nil {
+		if err := s.ForgetAgain(ctx, MarkAsked, org, "a", "b"); err != nil {
 			t.Fatal(err)
 		}
 		mark(org, []string{"b"}, schemas.Analysed{Code: "b", Version: 4})
