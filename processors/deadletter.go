@@ -37,14 +37,14 @@ func (w *Worker) bury(ctx context.Context, batch []held) {
 	}
 }
 
-// unmark lets others at an analysis that is not made after all. A mark that
-// cannot be taken off lapses.
+// unmark lets others at an analysis that is not made after all. Marks that
+// cannot be taken off lapse.
 func (w *Worker) unmark(ctx context.Context, h *held) {
 	again := h.job.Again
 	if again == nil {
 		return
 	}
-	if err := w.Store.GiveUpAgain(ctx, again.Org, schemas.Analysed{Code: again.TaskCode, Version: again.Version}); err != nil {
+	if err := w.Store.GiveUpAgain(ctx, *again); err != nil {
 		w.Log.Warn("take the mark off an analysis", "stage", w.Name, "task", again.TaskCode, "error", err)
 	}
 }

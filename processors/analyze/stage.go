@@ -53,14 +53,22 @@ func Stage(a *Analyzer, store *state.Store, save state.Save, reader *read.Reader
 // done.
 var errFulfilled = errors.New("the analysis that was asked for is there")
 
-// claimStep is how often is looked whether another version has been written.
-const claimStep = 50 * time.Millisecond
+// errWritten says that another version is being written for too long to be
+// waited for with a slot of the analyser.
+var errWritten = errors.New("another version of the analysis is being written")
+
+// How long another version is waited for, and how often is looked.
+const (
+	claimWait = 20 * time.Second
+	claimStep = 50 * time.Millisecond
+)
 
 // claim gives the newest analysis of a conversation, once nobody else writes a
 // version of it, and marks that its next version is being written: a person's
-// answer meanwhile waits for that. It waits as long as a mark lasts at most.
+// answer meanwhile waits for that. The same request again claims it again.
 func claim(ctx context.Context, store *state.Store, reader *read.Reader, asked schemas.AnalysisRequested) (schemas.Analysis, error) {
-	for {
+	mark := state.WritingFor(asked)
+	for waited := time.Duration(0); ; waited += claimStep {
 		before, err := reader.Conversation(ctx, asked.Org, asked.TaskCode)
 		if err == nil && !before.AskedAt.Before(asked.At) {
 			err = errFulfilled
@@ -69,13 +77,16 @@ func claim(ctx context.Context, store *state.Store, reader *read.Reader, asked s
 			return before, err
 		}
 		next := []schemas.Analysed{{Code: asked.TaskCode, Version: before.Version}}
-		marked, err := store.MarkAgain(ctx, state.MarkWriting, asked.Org, next)
+		marked, err := store.MarkAgain(ctx, mark, asked.Org, next)
 		if err != nil {
 			return before, err
 		}
 		if len(marked) > 0 {
 			next[0].Version++
-			return before, store.ExpectAgain(ctx, state.MarkWriting, asked.Org, next, state.WritingMost)
+			return before, store.ExpectAgain(ctx, mark, asked.Org, next, state.AnalyserWrites)
+		}
+		if waited >= claimWait {
+			return before, errWritten
 		}
 		select {
 		case <-ctx.Done():

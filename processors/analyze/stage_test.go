@@ -148,6 +148,10 @@ func TestARequestIsFulfilledOnce(t *testing.T) {
 	if v := <-made; v != newest.Version+1 || !writing() {
 		t.Errorf("version %d after the answer's %d", v, newest.Version)
 	}
+	// The analyser that died before it could publish is not in its own way.
+	if v, last := deliver(6, asked.Add(2*time.Second)), before.Version+1; v != last+1 || writing() {
+		t.Errorf("delivered once more, the request makes version %d", v)
+	}
 	var persons int
 	for _, a := range newest.Checklist {
 		if a.AnsweredBy == 7 {

@@ -144,7 +144,7 @@ func (a *API) amend(ctx context.Context, user schemas.User, code string, given m
 		return analysis, errors.Join(err, a.Store.ForgetAgain(context.WithoutCancel(ctx), state.MarkWriting, user.Org, code))
 	}
 	next := []schemas.Analysed{{Code: code, Version: analysis.Version}}
-	if err := a.Store.ExpectAgain(ctx, state.MarkWriting, user.Org, next, state.WritingMost); err != nil {
+	if err := a.Store.ExpectAgain(ctx, state.MarkWriting, user.Org, next, state.PersonWrites); err != nil {
 		return analysis, err
 	}
 	if err := a.Door.Amend(ctx, analysis); err != nil {

@@ -3,7 +3,10 @@ package state
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -56,30 +59,48 @@ func (s *Store) turn(ctx context.Context, key, token string, do func(context.Con
 	return err
 }
 
-// Mark is why the next analysis of a task is on its way.
-type Mark string
+// Mark is why the next analysis of a task is on its way, and by whom it is made.
+type Mark struct{ sub, owner string }
 
 // A re-analysis is on its way from when it is asked for, perhaps for hours, and is
 // asked for only once. A version is on its way for as long as it is being written,
 // by the analyser or for a person's answer, and until it can be read in
 // ClickHouse: whoever made another one meanwhile would start from the old one,
 // and one of the two would be lost.
-const (
-	MarkAsked   Mark = subAgain
-	MarkWriting Mark = subWriting
+var (
+	MarkAsked   = Mark{sub: subAgain}
+	MarkWriting = Mark{sub: subWriting}
 )
 
-// WritingMost is how long a version counts as being written.
-const WritingMost = time.Minute
+// How long a version counts as being written: by the analyser, whose work comes
+// again when it dies, and for a person's answer, which does not.
+const (
+	AnalyserWrites = 2 * time.Hour
+	PersonWrites   = 10 * time.Minute
+)
 
-// A mark names the version that is to come; one that was satisfied, or has
-// lapsed, counts for nothing.
+// WritingFor is the mark of the analyser that fulfils a request. It may set its
+// own anew: who died while it wrote gets the same request again.
+func WritingFor(asked schemas.AnalysisRequested) Mark {
+	return Mark{subWriting, strconv.FormatInt(asked.At.UnixMicro(), 10)}
+}
+
+func (m Mark) key(org, code string) string { return orgPrefix(org) + m.sub + code }
+
+// value names the version that is to come, 0 while that is not told, and the
+// owner.
+func (m Mark) value(version int64) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", version, m.owner))
+}
+
+// A mark that was satisfied, or has lapsed, counts for nothing.
 var markScript = redis.NewScript(`local next = redis.call('GET', KEYS[1])
-if next and (next == '0' or tonumber(next) > tonumber(ARGV[1])) then return 0 end
-redis.call('SET', KEYS[1], '0', 'PX', ARGV[2])
+if next then
+  local version, owner = string.match(next, '^(%d+) ?(.*)$')
+  if (version == '0' or tonumber(version) > tonumber(ARGV[1])) and (owner == '' or owner ~= ARGV[4]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
 return 1`)
-
-func (m Mark) key(org, code string) string { return orgPrefix(org) + string(m) + code }
 
 // markFirst is how long a mark lasts whose version is not told yet.
 const markFirst = 30 * time.Second
@@ -92,7 +113,7 @@ func (s *Store) MarkAgain(ctx context.Context, m Mark, org string, tasks []schem
 	calls := make([]func(redis.Scripter) *redis.Cmd, len(tasks))
 	for i, t := range tasks {
 		calls[i] = func(c redis.Scripter) *redis.Cmd {
-			return markScript.EvalSha(ctx, c, []string{m.key(org, t.Code)}, t.Version, markFirst.Milliseconds())
+			return markScript.EvalSha(ctx, c, []string{m.key(org, t.Code)}, t.Version, markFirst.Milliseconds(), m.value(0), m.owner)
 		}
 	}
 	answers, err := s.runAll(ctx, markScript, calls)
@@ -117,7 +138,7 @@ func (s *Store) MarkAgain(ctx context.Context, m Mark, org string, tasks []schem
 func (s *Store) ExpectAgain(ctx context.Context, m Mark, org string, next []schemas.Analysed, atMost time.Duration) error {
 	_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, t := range next {
-			pipe.Set(ctx, m.key(org, t.Code), t.Version, atMost)
+			pipe.Set(ctx, m.key(org, t.Code), m.value(t.Version), atMost)
 		}
 		return nil
 	})
@@ -127,10 +148,18 @@ func (s *Store) ExpectAgain(ctx context.Context, m Mark, org string, next []sche
 	return nil
 }
 
-// GiveUpAgain takes the mark off with which this version of an analysis was asked
-// for, and no other: it will not be made. Errors: Redis'.
-func (s *Store) GiveUpAgain(ctx context.Context, org string, a schemas.Analysed) error {
-	if err := compareAndDelete.Run(ctx, s.rdb, []string{MarkAsked.key(org, a.Code)}, a.Version).Err(); err != nil {
+// giveUpScript takes a mark off where it is this owner's.
+var giveUpScript = redis.NewScript(`local is = redis.call('GET', KEYS[1])
+if is and string.match(is, '^%d+ ?(.*)$') == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`)
+
+// GiveUpAgain takes the marks of one request off, and those of no other: the
+// analysis that it asks for will not be made. Errors: Redis'.
+func (s *Store) GiveUpAgain(ctx context.Context, asked schemas.AnalysisRequested) error {
+	writing := WritingFor(asked)
+	err := errors.Join(compareAndDelete.Run(ctx, s.rdb, []string{MarkAsked.key(asked.Org, asked.TaskCode)}, asked.Version).Err(),
+		giveUpScript.Run(ctx, s.rdb, []string{writing.key(asked.Org, asked.TaskCode)}, writing.owner).Err())
+	if err != nil {
 		return fmt.Errorf("redis: mark analyses: %w", err)
 	}
 	return nil

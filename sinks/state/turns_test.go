@@ -96,7 +96,7 @@ func TestMarksOfAnalyses(t *testing.T) {
 			if err := s.ExpectAgain(ctx, MarkAsked, org, []schemas.Analysed{{Code: "c", Version: version}}, time.Hour); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.GiveUpAgain(ctx, org, schemas.Analysed{Code: "c", Version: 5}); err != nil {
+			if err := s.GiveUpAgain(ctx, schemas.AnalysisRequested{Org: org, TaskCode: "c", Version: 5}); err != nil {
 				t.Fatal(err)
 			}
 			if n := rdb.Exists(ctx, orgPrefix(org)+subAgain+"c").Val(); n != 5-version {
@@ -110,6 +110,40 @@ func TestMarksOfAnalyses(t *testing.T) {
 		if left := rdb.PTTL(ctx, orgPrefix(org)+subAgain+"b").Val(); left <= 0 || left > markFirst {
 			t.Errorf("a mark stays for %v", left)
 		}
+	})
+}
+
+// Who writes a version may begin anew after it died; nobody else may meanwhile,
+// and what is given up is free.
+func TestMarksOfWhoWrites(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := context.Background()
+		s := readyStore(t, rdb)
+		first, second := schemas.AnalysisRequested{Org: org, TaskCode: "a", At: time.Unix(1, 0)}, schemas.AnalysisRequested{Org: org, TaskCode: "a", At: time.Unix(2, 0)}
+		mark := func(m Mark, free bool) {
+			t.Helper()
+			got, err := s.MarkAgain(ctx, m, org, []schemas.Analysed{{Code: "a", Version: 1}})
+			if err != nil || (len(got) == 1) != free {
+				t.Errorf("marked %v, %v", got, err)
+			}
+		}
+		mark(WritingFor(first), true)
+		for range 2 { // before its version is told, and after
+			mark(WritingFor(first), true)
+			mark(WritingFor(second), false)
+			mark(MarkWriting, false)
+			if err := s.ExpectAgain(ctx, WritingFor(first), org, []schemas.Analysed{{Code: "a", Version: 2}}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, asked := range []schemas.AnalysisRequested{second, first} {
+			mark(MarkWriting, false)
+			if err := s.GiveUpAgain(ctx, asked); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mark(MarkWriting, true)
+		mark(WritingFor(first), false)
 	})
 }
 
