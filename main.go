@@ -161,7 +161,8 @@ func (s *serve) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		work = append(work, p.worker(analyze.Stage(a, p.store, read.New(p.engines.ClickHouse), cfg.Measure), cfg.Process.AnalyzeSlots))
+		door := ingest.NewDoor(cfg.Ingest, p.store, p.producer, p.codec, p.engines.Blobs, p.metrics, log)
+		work = append(work, p.worker(analyze.Stage(a, p.store, door.Save, read.New(p.engines.ClickHouse), cfg.Measure), cfg.Process.AnalyzeSlots))
 	}
 	if s.has("sink") {
 		if err := warehouse.Migrate(ctx, p.engines.SQL()); err != nil {

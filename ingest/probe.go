@@ -37,7 +37,7 @@ var containers = map[string]string{
 
 // guessed are the containers that do not tell their length: what ffprobe says is
 // the file's size by the bit rate of its beginning, which the rest need not have,
-// or an MP3 header that anybody can write. It decides what is paid for.
+// or an MP3 header that anybody can write.
 var guessed = map[string]bool{"mp3": true, "aac": true, "amr": true}
 
 // magic says whether a file begins like a container we take: then a failure to
@@ -51,6 +51,7 @@ func magic(head []byte) bool {
 type probed struct {
 	Streams []struct {
 		Type     string `json:"codec_type"`
+		Bits     int64  `json:"bits_per_sample"` // 0 for what is compressed
 		Rate     string `json:"sample_rate"`
 		Channels int64  `json:"channels"`
 		Duration string `json:"duration"`
@@ -76,7 +77,7 @@ func (u *Upload) Probe(ctx context.Context) error {
 	}
 	known := magic(head)
 	out, err := tool(ctx, "ffprobe", "-v", "error", "-hide_banner", "-protocol_whitelist", "file,pipe", "-format_whitelist", schemas.AudioFormats,
-		"-show_entries", "format=format_name,duration:stream=codec_type,sample_rate,channels,duration", "-of", "json", "-i", "file:"+u.Path)
+		"-show_entries", "format=format_name,duration:stream=codec_type,sample_rate,channels,duration,bits_per_sample", "-of", "json", "-i", "file:"+u.Path)
 	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
 		if known {
 			return schemas.Because(schemas.CodeUndecodable, err, "the file is damaged or cut off")
@@ -128,14 +129,37 @@ func (u *Upload) judge(ctx context.Context, p probed) error {
 		if !guessed[p.Format.Name] {
 			u.Seconds = cmp.Or(seconds(s.Duration), seconds(p.Format.Duration))
 		}
-		if u.Seconds == 0 {
-			if u.Seconds, err = measure(ctx, u.Path); err != nil {
+		if u.Seconds <= schemas.MaxAudio.Seconds() && !u.filledBy(u.Seconds*float64(int64(rate)*s.Channels*s.Bits/8)) {
+			if err := u.remeasure(ctx); err != nil {
 				return err
 			}
 		}
 		return u.checkLength()
 	}
 	return schemas.Fail(schemas.CodeBadFormat, "the file has no audio in it")
+}
+
+// filledBy says whether samples of so many bytes are all that a file has room
+// for: then its length need not be measured. Other chunks of a WAV file have room
+// in a tenth of it.
+func (u *Upload) filledBy(samples float64) bool {
+	info, err := os.Stat(u.Path)
+	return err == nil && samples > 0 && samples > 0.9*float64(info.Size())-4096
+}
+
+// remeasure puts what a file holds in place of the length that its header
+// claims: that decides what is paid for, and anybody can write it. Errors: those
+// of measure, and 4026 where much is missing.
+func (u *Upload) remeasure(ctx context.Context) error {
+	held, err := measure(ctx, u.Path)
+	if err != nil {
+		return err
+	}
+	if claimed := u.Seconds; held < 0.9*claimed-1 {
+		return schemas.Fail(schemas.CodeUndecodable, "the file is cut off: it holds %.0f of %.0f seconds; upload it whole", held, claimed)
+	}
+	u.Seconds = held
+	return nil
 }
 
 func (u *Upload) checkLength() error {

@@ -201,6 +201,70 @@ func TestProbeMeasuresWhatIsOnlyGuessed(t *testing.T) {
 	}
 }
 
+// Nobody pays by what a header claims: a minute that says it is three seconds is
+// a minute, a file that says it is longer than what it holds was cut off. The
+// files are made by ffmpeg and their headers patched.
+func TestProbeDoesNotBelieveHeaders(t *testing.T) {
+	const rate, minute = 16000, 60 * 16000
+	made := func(name string) []byte {
+		b, err := os.ReadFile(tone(t, name, "-af", "aloop=loop=-1:size=16000", "-t", "60"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	flacOf := func(samples uint64) []byte { // 36 bits of STREAMINFO
+		b := made("a.flac")
+		word := binary.BigEndian.Uint64(b[18:])
+		binary.BigEndian.PutUint64(b[18:], word&^(1<<36-1)|samples)
+		return b
+	}
+	mp4Of := func(seconds float64) []byte { // durations of movie, track and media
+		b := made("a.m4a")
+		for name, at := range map[string][2]int{"mvhd": {16, 20}, "tkhd": {0, 24}, "mdhd": {16, 20}} {
+			i := bytes.Index(b, []byte(name))
+			scale := uint32(1000) // of the movie, which ffmpeg writes so
+			if at[0] > 0 {
+				scale = binary.BigEndian.Uint32(b[i+at[0]:])
+			}
+			binary.BigEndian.PutUint32(b[i+at[1]:], uint32(seconds*float64(scale)))
+		}
+		return b
+	}
+	wavOf := func(first uint32) []byte { // ffmpeg reads all the data chunks that there are
+		b := made("a.wav")
+		i := bytes.Index(b, []byte("data"))
+		binary.LittleEndian.PutUint32(b[i+4:], first)
+		if int(first) < len(b)-i-16 {
+			copy(b[i+8+int(first):], "data")
+			binary.LittleEndian.PutUint32(b[i+12+int(first):], uint32(len(b)-i-16)-first)
+		}
+		return b
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		want float64 // 0: 4026
+	}{
+		"flac, true": {flacOf(minute), 60}, "flac, short": {flacOf(3 * rate), 60}, "flac, below two seconds": {flacOf(1 * rate), 60}, "flac, long": {flacOf(10 * minute), 0}, "flac, silent about it": {flacOf(0), 60},
+		"mp4, true": {mp4Of(60), 60}, "mp4, short": {mp4Of(3), 60}, "mp4, long": {mp4Of(600), 60}, // the table of samples counts
+		"wav, true": {wavOf(2 * minute), 60}, "wav in two parts": {wavOf(2 * 3 * rate), 57}, // the clock begins anew with the second
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := Upload{Path: filepath.Join(t.TempDir(), "upload")}
+			if err := os.WriteFile(u.Path, c.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := u.Probe(t.Context())
+			switch {
+			case c.want == 0:
+				wantCode(t, err, schemas.CodeUndecodable)
+			case err != nil || math.Abs(u.Seconds-c.want) > 0.5:
+				t.Errorf("%.1f seconds, %v", u.Seconds, err)
+			}
+		})
+	}
+}
+
 func TestProbeRefuses(t *testing.T) {
 	read := func(path string, n int) []byte {
 		b, err := os.ReadFile(path)

@@ -33,6 +33,19 @@ func (w *Worker) bury(ctx context.Context, batch []held) {
 		}
 		w.Metrics.Errors(w.Name, "dead").Inc()
 		h.dead = true
+		w.unmark(ctx, h)
+	}
+}
+
+// unmark lets others at an analysis that is not made after all. Marks that
+// cannot be taken off lapse.
+func (w *Worker) unmark(ctx context.Context, h *held) {
+	again := h.job.Again
+	if again == nil {
+		return
+	}
+	if err := w.Store.GiveUpAgain(ctx, *again); err != nil {
+		w.Log.Warn("take the mark off an analysis", "stage", w.Name, "task", again.TaskCode, "error", err)
 	}
 }
 

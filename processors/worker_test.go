@@ -403,7 +403,7 @@ func TestWorkerSurvivesAPanic(t *testing.T) {
 func TestWorkerTakesWhatIsAskedForAgain(t *testing.T) {
 	b := newBed(t)
 	ask := func(task schemas.Task) {
-		r, err := b.codec.Record(schemas.TopicAgain, "test", schemas.AnalysisRequested{Org: org, TaskCode: task.Code, User: 1, At: time.Now()})
+		r, err := b.codec.Record(schemas.TopicAgain, "test", schemas.AnalysisRequested{Org: org, TaskCode: task.Code, Version: 2, User: 1, At: time.Now()})
 		b.must(err)
 		b.must(b.producer.ProduceSync(context.Background(), r).FirstErr())
 	}
@@ -427,6 +427,7 @@ func TestWorkerTakesWhatIsAskedForAgain(t *testing.T) {
 	mu.Unlock()
 	for _, task := range []schemas.Task{good, bad} {
 		b.await(task, schemas.StatusCompleted)
+		b.must(b.store.ExpectAgain(t.Context(), state.MarkAsked, org, []schemas.Analysed{{Code: task.Code, Version: 2}}, time.Hour))
 		ask(task)
 	}
 	deadline := time.Now().Add(20 * time.Second)
@@ -439,6 +440,15 @@ func TestWorkerTakesWhatIsAskedForAgain(t *testing.T) {
 		t.Fatalf("dead letters %+v", letters)
 	}
 	b.await(bad, schemas.StatusCompleted)
+	var free []string // nobody must wait for what was given up
+	for deadline = time.Now().Add(20 * time.Second); len(free) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		var err error
+		free, err = b.store.MarkAgain(t.Context(), state.MarkAsked, org, []schemas.Analysed{{Code: bad.Code, Version: 1}})
+		b.must(err)
+	}
+	if len(free) == 0 {
+		t.Error("a dead letter keeps its mark")
+	}
 	mu.Lock()
 	broken = ""
 	mu.Unlock()

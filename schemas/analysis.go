@@ -65,22 +65,31 @@ type Analysed struct {
 }
 
 // Checklist answers, in English on the log and in the database; the API
-// localises them.
+// localises them. The analyser gives no other; a person may answer with any text
+// of at most MaxAnswer bytes (seed section 5, "Field construction rules").
 const (
 	AnswerYes       = "Yes"
 	AnswerPartially = "Partially"
 	AnswerNo        = "No"
+	MaxAnswer       = 1000
 )
 
 // ChecklistAnswer is the answer to one question of a checklist.
 type ChecklistAnswer struct {
 	ID       int64   `avro:"checklist_id"` // of the question
 	Question string  `avro:"question"`
-	Answer   string  `avro:"answer"` // one of the Answer constants
-	Score    float64 `avro:"score"`  // AnswerScore(Answer)
+	Answer   string  `avro:"answer"` // one of the Answer constants, or a person's own words
+	Score    float64 `avro:"score"`  // AnswerScore(Answer); means nothing unless Scored(Answer)
 	// AnsweredBy is the user who gave the answer in place of the analyser, 0 when
 	// nobody did. A re-analysis keeps such answers.
 	AnsweredBy int64 `avro:"answered_by"`
+}
+
+// Scored says whether an answer is worth anything: a person's own words are
+// neither good nor bad, and count in no rate.
+func Scored(answer string) bool {
+	_, fixed := answerNames[answer]
+	return fixed
 }
 
 // AnswerScore is what an answer is worth: 1, 0.5 or 0.

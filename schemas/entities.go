@@ -16,6 +16,9 @@ const (
 	KindFilter       = "filter" // a saved filter of one user
 	KindCategory     = "category"
 	KindRenewals     = "renewals" // of one user's sessions; its id is the user's
+	// KindRequests + "." + a kind holds, as the entity 1, the last requests that
+	// created entities of that kind.
+	KindRequests = "requests"
 	// KindScriptVersion + "." + id of a script holds the versions of that script:
 	// a Script each, its id the version.
 	KindScriptVersion = "script_version"
@@ -54,6 +57,9 @@ type Organisation struct {
 	// MaxVocabulary of MaxTermRunes letters each.
 	Vocabulary []string `json:"vocabulary,omitempty"`
 	Disabled   bool     `json:"disabled,omitempty"` // none of its users may come in
+	// Epoch counts up with each time that it was disabled: it is added to its
+	// users' in their tokens, so that those of before stay void.
+	Epoch int64 `json:"epoch,omitempty"`
 }
 
 // Bounds of Organisation.Vocabulary.
@@ -72,7 +78,8 @@ type User struct {
 	Locale       string `json:"locale"`
 	Role         string `json:"role"` // one of the Role constants of users
 	Disabled     bool   `json:"disabled"`
-	// Epoch is in every token of the user; a token with another one is void.
+	// Epoch is in every token of the user, with the organisation's added to it; a
+	// token with another sum is void. Neither ever goes back.
 	Epoch int64 `json:"epoch,omitempty"`
 	// Ended are sessions that were logged out, with the second (Unix) at which
 	// their tokens would have run out anyway; later they are forgotten.
@@ -94,6 +101,18 @@ type Renewal struct {
 type UsedToken struct {
 	ID string `json:"id"`
 	At int64  `json:"at"`
+}
+
+// Requests are requests to create a setting, by what tells one from another.
+type Requests struct {
+	Known map[string]Request `json:"known"`
+}
+
+// Request is what a request to create was given.
+type Request struct {
+	ID     int64  `json:"id"`     // that the entity has, or is about to have
+	Digest string `json:"digest"` // of what was sent
+	At     int64  `json:"at"`     // Unix, s
 }
 
 // Roles of users.
@@ -136,6 +155,8 @@ type ChecklistQuestion struct {
 	User     int64  `json:"user_id,omitempty"` // who made it; 0 for a built-in one
 	Question string `json:"question"`
 	Active   bool   `json:"is_active"`
+	// Asked tells that somebody has begun to answer it: its text stays from then on.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // Category is a topic that conversations are filed under by what is said in

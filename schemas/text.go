@@ -100,3 +100,14 @@ func (t Text) In(lang string) string {
 	}
 	return fmt.Sprintf(format, args...)
 }
+
+// Integral is a whole number as clients write it, without the zeros after its
+// point: languages with one kind of number send 7 as 7.0. What is no number stays
+// as it is.
+func Integral(s string) string {
+	s = strings.TrimSpace(s)
+	if n, zeros, _ := strings.Cut(s, "."); zeros != "" && strings.Trim(zeros, "0") == "" {
+		return n
+	}
+	return s
+}

@@ -312,6 +312,40 @@ func TestBootstrapOnce(t *testing.T) {
 	}
 }
 
+// Whatever `earshot admin` made before the first start: an installation without
+// an administrator gets its first one, and one that has one no second.
+func TestBootstrapAfterCommands(t *testing.T) {
+	b := Bootstrap{Email: "admin@localhost", Organisation: "Mine", Plan: "pro", Locale: "en"}
+	for role, made := range map[string]bool{schemas.RoleAgent: true, schemas.RoleSupervisor: true, schemas.RoleAdmin: false} {
+		h := newHouse(t)
+		o, err := h.CreateOrganisation(t.Context(), "Acme", "en")
+		h.must(err)
+		_, err = h.admin("", "user create one@acme.example --org "+o.ID+" --role "+role)
+		h.must(err)
+		password, err := h.Bootstrap(t.Context(), b)
+		h.must(err)
+		if _, err := h.ByEmail(t.Context(), b.Email); (password != "") != made || (err == nil) != made {
+			t.Errorf("after %s: password %q, %v", role, password, err)
+		}
+		if again, err := h.Bootstrap(t.Context(), b); again != "" || err != nil {
+			t.Error("a second one", err)
+		}
+	}
+	// Nobody's account is taken over, and the way out is said.
+	h := newHouse(t)
+	o, err := h.CreateOrganisation(t.Context(), "Acme", "en")
+	h.must(err)
+	_, err = h.admin("", "user create Admin@localhost --org "+o.ID)
+	h.must(err)
+	if _, err := h.Bootstrap(t.Context(), b); err == nil || !strings.Contains(err.Error(), "earshot admin user role admin@localhost admin") {
+		t.Error(err)
+	}
+	_, err = h.admin("", "user role admin@localhost admin")
+	h.must(err)
+	_, err = h.Bootstrap(t.Context(), b)
+	h.must(err)
+}
+
 func TestPriceListOfAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plans.yaml")
 	write := func(text string) *Config {

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,12 +24,22 @@ type Bootstrap struct {
 }
 
 // Bootstrap creates the first organisation, its plan and its administrator
-// when there is no user yet; it returns the password if it had to make one up.
-// Ids are derived from the address, so that two processes starting at once
-// create one organisation.
+// when no organisation has an administrator yet, whoever else `earshot admin`
+// may have made before the first start; it returns the password if it had to
+// make one up. Ids are derived from the address, so that two processes starting
+// at once create one organisation. Where the address is that of a user, it says
+// which command makes that one administrator: it takes over nobody's account.
 func (a *Accounts) Bootstrap(ctx context.Context, b Bootstrap) (generated string, err error) {
-	has, err := a.store.HasUsers(ctx)
+	has, err := a.administrated(ctx)
 	if err != nil || has {
+		return "", err
+	}
+	u, err := a.ByEmail(ctx, b.Email)
+	var missing *schemas.Error
+	switch {
+	case err == nil:
+		return "", fmt.Errorf("EARSHOT_BOOTSTRAP_EMAIL: nobody is administrator, and %s is a user of %s already: `earshot admin user role %s admin`, or set another address", u.Email, u.Org, u.Email)
+	case !errors.As(err, &missing) || missing.Code != schemas.CodeUserNotFound:
 		return "", err
 	}
 	plan, err := a.Plan(b.Plan)
@@ -58,4 +70,23 @@ func (a *Accounts) Bootstrap(ctx context.Context, b Bootstrap) (generated string
 		}
 	}
 	return generated, nil
+}
+
+// administrated says whether there is an administrator, disabled ones too: who
+// keeps one out does not ask for another.
+func (a *Accounts) administrated(ctx context.Context) (bool, error) {
+	all, err := a.store.Organisations(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, org := range all {
+		users, err := a.Users(ctx, org)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(users, func(u schemas.User) bool { return u.Role == schemas.RoleAdmin }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

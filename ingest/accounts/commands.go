@@ -29,8 +29,8 @@ type Commands struct {
 	Org struct {
 		Create  orgCreate  `cmd:"" help:"Create an organisation; it needs a plan and a user next."`
 		List    orgList    `cmd:"" help:"Show all organisations."`
-		Disable orgDisable `cmd:"" help:"Keep all users of an organisation out; nothing is deleted."`
-		Enable  orgEnable  `cmd:"" help:"Let them in again."`
+		Disable orgDisable `cmd:"" help:"Keep all users of an organisation out; all their tokens end, nothing is deleted."`
+		Enable  orgEnable  `cmd:"" help:"Let them in again, with a new login."`
 	} `cmd:"" help:"Organisations."`
 	User struct {
 		Create   userCreate   `cmd:"" help:"Create a user. The password is generated and shown once, or read from standard input."`
@@ -144,7 +144,7 @@ func (o *orgEnable) Run(ctx context.Context, c *Console) error {
 
 func (c *Console) setOrganisation(ctx context.Context, id string, disabled bool) error {
 	return c.do(ctx, func(a *Accounts) (string, string, string, error) {
-		_, err := a.ChangeOrganisation(ctx, id, func(o *schemas.Organisation) error { o.Disabled = disabled; return nil })
+		err := a.Admit(ctx, id, !disabled)
 		return schemas.AuditOrganisation, id, stateOf(disabled), err
 	})
 }

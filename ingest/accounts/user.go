@@ -110,20 +110,29 @@ func (a *Accounts) CreateUser(ctx context.Context, n NewUser) (u schemas.User, g
 		return u, "", err
 	}
 	err = a.alone(ctx, func(ctx context.Context) error {
-		_, err := a.store.UserByEmail(ctx, email)
-		var coded *schemas.Error
-		switch {
-		case err == nil:
-			return schemas.Fail(schemas.CodeEmailTaken, "")
-		case !errors.As(err, &coded) || coded.Code != schemas.CodeUserNotFound:
-			return err
-		}
-		if u.ID, err = a.store.NextID(ctx, n.Org, schemas.KindUser); err != nil {
-			return err
-		}
-		return a.putUser(ctx, u)
+		request := ingest.Creation{Org: n.Org, Kind: schemas.KindUser, Name: email}
+		_, _, err := a.door.Create(ctx, request, a.free(email), func(ctx context.Context, id int64) error {
+			u.ID = id
+			return a.putUser(ctx, u)
+		})
+		return err
 	})
 	return u, generated, err
+}
+
+// free refuses an address that a user has.
+func (a *Accounts) free(email string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := a.store.UserByEmail(ctx, email)
+		var coded *schemas.Error
+		if errors.As(err, &coded) && coded.Code == schemas.CodeUserNotFound {
+			return nil
+		}
+		if err == nil {
+			err = schemas.Fail(schemas.CodeEmailTaken, "")
+		}
+		return err
+	}
 }
 
 func (a *Accounts) putUser(ctx context.Context, u schemas.User) error {

@@ -34,11 +34,12 @@ const (
 // profiles are those of the organisations at work. It is safe for concurrent use.
 type profiles struct {
 	store *state.Store
+	save  state.Save
 	known *expirable.LRU[string, profile]
 }
 
-func newProfiles(store *state.Store) *profiles {
-	return &profiles{store, expirable.NewLRU[string, profile](profilesMax, nil, profileAge)}
+func newProfiles(store *state.Store, save state.Save) *profiles {
+	return &profiles{store, save, expirable.NewLRU[string, profile](profilesMax, nil, profileAge)}
 }
 
 // of gives the settings that a job is done with. For what is to be analysed
@@ -53,16 +54,20 @@ func (p *profiles) of(ctx context.Context, job processors.Job) (profile, error) 
 			return known, nil
 		}
 	}
-	loaded, err := loadProfile(ctx, p.store, job.Task.Org)
+	loaded, err := loadProfile(ctx, p.store, p.save, job.Task.Org)
 	if err == nil {
 		p.known.Add(job.Task.Org, loaded)
 	}
 	return loaded, err
 }
 
-func loadProfile(ctx context.Context, store *state.Store, org string) (p profile, err error) {
+func loadProfile(ctx context.Context, store *state.Store, save state.Save, org string) (p profile, err error) {
 	p.loaded = time.Now()
-	if p.questions, err = state.List[schemas.ChecklistQuestion](ctx, store, org, schemas.KindChecklist); err != nil {
+	every := func(schemas.ChecklistQuestion) bool { return true }
+	if p.questions, err = store.Ask(ctx, org, save, every); err != nil {
+		if _, ok := schemas.RecordFault(err); ok { // a turn that does not come is not the conversation's fault
+			err = schemas.Because(schemas.CodeUnavailable, err, "")
+		}
 		return p, fmt.Errorf("checklist of %s: %w", org, err)
 	}
 	if p.scripts, err = state.List[schemas.Script](ctx, store, org, schemas.KindScript); err != nil {

@@ -2,7 +2,10 @@ package analyze
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -52,10 +55,55 @@ func newStore(t *testing.T) *state.Store {
 	return store
 }
 
+// nothing saves nothing: for organisations without a checklist.
+func nothing(context.Context, string, string, string, any) error {
+	return errors.New("nothing is saved here")
+}
+
+// A question is marked as asked before it is answered. While that cannot be
+// written, a conversation waits: it does not end in error.
+func TestQuestionsAreMarkedBeforeTheyAreAnswered(t *testing.T) {
+	store := newStore(t)
+	var version int64
+	apply := func(_ context.Context, org, kind, id string, value any) error {
+		data, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		version++
+		return store.Apply(t.Context(), schemas.EntityChanged{Org: org, Kind: kind, ID: id, Version: version, Data: data})
+	}
+	for id, active := range map[string]bool{"101": true, "102": false} {
+		n, _ := strconv.ParseInt(id, 10, 64)
+		if err := apply(t.Context(), "org_1", schemas.KindChecklist, id, schemas.ChecklistQuestion{ID: n, Question: "Q", Active: active}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job := processors.Job{Task: schemas.Task{Org: "org_1", CreatedAt: time.Now()}}
+	_, err := newProfiles(store, nothing).of(t.Context(), job)
+	if _, fault := schemas.RecordFault(err); err == nil || fault {
+		t.Error(err)
+	}
+	busy := func(context.Context, string, string, string, any) error {
+		return schemas.Fail(schemas.CodeInProgress, "")
+	}
+	_, err = newProfiles(store, busy).of(t.Context(), job)
+	if _, fault := schemas.RecordFault(err); err == nil || fault {
+		t.Error(err)
+	}
+	got, err := newProfiles(store, apply).of(t.Context(), job)
+	if err != nil || len(got.questions) != 2 || !got.questions[0].Asked || got.questions[1].Asked {
+		t.Errorf("%+v, %v", got.questions, err)
+	}
+	if again, err := newProfiles(store, nothing).of(t.Context(), job); err != nil || !again.questions[0].Asked {
+		t.Errorf("the second time there is something to be saved: %+v, %v", again.questions, err)
+	}
+}
+
 // What was changed before a conversation came in, or was asked for again, counts
 // for it; and a stream of conversations does not read the settings for each.
 func TestWhichSettingsCount(t *testing.T) {
-	p := newProfiles(newStore(t))
+	p := newProfiles(newStore(t), nothing)
 	now := time.Now()
 	cameIn := func(at time.Time) processors.Job {
 		return processors.Job{Task: schemas.Task{Org: "org_1", CreatedAt: at}}

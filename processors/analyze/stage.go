@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"earshot/processors"
@@ -13,9 +14,10 @@ import (
 
 // Stage returns the analysis as a stage: chats and transcripts in, analyses out.
 // Chats are measured here, calls were when they were transcribed. What is to be
-// analysed again is read with reader.
-func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Config) processors.Stage {
-	settings := newProfiles(store)
+// analysed again is read with reader. With save questions are marked as asked
+// before they are answered.
+func Stage(a *Analyzer, store *state.Store, save state.Save, reader *read.Reader, cfg measure.Config) processors.Stage {
+	settings := newProfiles(store, save)
 	return processors.Stage{
 		Name: schemas.StageAnalyze, Group: schemas.GroupAnalyze,
 		Live: []string{schemas.TopicText, schemas.TopicTranscripts}, Bulk: []string{schemas.TopicTextBulk, schemas.TopicAgain},
@@ -30,20 +32,67 @@ func Stage(a *Analyzer, store *state.Store, reader *read.Reader, cfg measure.Con
 			}
 			in := input(job, p, cfg)
 			if job.Again != nil {
-				before, err := reader.Conversation(ctx, job.Task.Org, job.Task.Code)
+				before, err := claim(ctx, store, reader, *job.Again)
 				if fault, ok := schemas.RecordFault(err); ok && (fault.Code == schemas.CodeTaskNotFound || fault.Code == schemas.CodeNoAnalysis) {
 					return nil, nil // deleted since, or never analysed
 				}
+				if errors.Is(err, errFulfilled) {
+					return nil, nil
+				}
 				if err != nil {
 					return nil, err
-				}
-				if !before.AskedAt.Before(job.Again.At) {
-					return nil, nil // delivered once more: it is done
 				}
 				in = again(in, before, *job.Again)
 			}
 			return []processors.Event{{Topic: schemas.TopicAnalyses, Value: a.Analyze(in)}}, nil
 		},
+	}
+}
+
+// errFulfilled says that a request was delivered once more: what it asks for is
+// done.
+var errFulfilled = errors.New("the analysis that was asked for is there")
+
+// errWritten says that another version is being written for too long to be
+// waited for with a slot of the analyser.
+var errWritten = errors.New("another version of the analysis is being written")
+
+// How long another version is waited for, and how often is looked.
+const (
+	claimWait = 20 * time.Second
+	claimStep = 50 * time.Millisecond
+)
+
+// claim gives the newest analysis of a conversation, once nobody else writes a
+// version of it, and marks that its next version is being written: a person's
+// answer meanwhile waits for that. The same request again claims it again.
+func claim(ctx context.Context, store *state.Store, reader *read.Reader, asked schemas.AnalysisRequested) (schemas.Analysis, error) {
+	mark := state.WritingFor(asked)
+	for waited := time.Duration(0); ; waited += claimStep {
+		before, err := reader.Conversation(ctx, asked.Org, asked.TaskCode)
+		if err == nil && !before.AskedAt.Before(asked.At) {
+			err = errFulfilled
+		}
+		if err != nil {
+			return before, err
+		}
+		next := []schemas.Analysed{{Code: asked.TaskCode, Version: before.Version}}
+		marked, err := store.MarkAgain(ctx, mark, asked.Org, next)
+		if err != nil {
+			return before, err
+		}
+		if len(marked) > 0 {
+			next[0].Version++
+			return before, store.ExpectAgain(ctx, mark, asked.Org, next, state.AnalyserWrites)
+		}
+		if waited >= claimWait {
+			return before, errWritten
+		}
+		select {
+		case <-ctx.Done():
+			return before, ctx.Err()
+		case <-time.After(claimStep):
+		}
 	}
 }
 

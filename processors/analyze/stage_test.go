@@ -18,6 +18,7 @@ import (
 	"earshot/processors/measure"
 	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/sinks/state"
 )
 
 // newDatabase is the real ClickHouse engine; a process can hold one.
@@ -58,7 +59,8 @@ func TestARequestIsFulfilledOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stage := Stage(a, newStore(t), read.New(db), measure.Config{Silence: 3 * time.Second})
+	marks := newStore(t)
+	stage := Stage(a, marks, nothing, read.New(db), measure.Config{Silence: 3 * time.Second})
 	store := func(a schemas.Analysis) {
 		t.Helper()
 		text, err := json.Marshal(a)
@@ -110,13 +112,53 @@ func TestARequestIsFulfilledOnce(t *testing.T) {
 	if got := deliver(5, asked.Add(time.Second)); got != 5 {
 		t.Errorf("the next request makes version %d", got)
 	}
+	// While a person's answer is being written, the analyser waits for it; and while
+	// the analyser writes, nobody else does.
+	writing := func() bool {
+		t.Helper()
+		marked, err := marks.MarkAgain(t.Context(), state.MarkWriting, "org_1", []schemas.Analysed{{Code: newest.Task.Code, Version: newest.Version}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(marked) == 0
+	}
+	if writing() {
+		t.Error("what was written is still marked")
+	}
+	made := make(chan int64, 1)
+	before := newest
+	go func() {
+		again := &schemas.AnalysisRequested{Org: "org_1", TaskCode: before.Task.Code, Version: 6, At: asked.Add(2 * time.Second)}
+		events, err := stage.Handle(t.Context(), processors.Job{Task: schemas.Task{Org: again.Org, Code: again.TaskCode}, Again: again})
+		if err != nil || len(events) != 1 {
+			made <- 0
+			return
+		}
+		made <- events[0].Value.(schemas.Analysis).Version
+	}()
+	select {
+	case v := <-made:
+		t.Errorf("version %d was made while an answer was being written", v)
+	case <-time.After(4 * claimStep):
+	}
+	answer()
+	if err := marks.ExpectAgain(t.Context(), state.MarkWriting, "org_1", []schemas.Analysed{{Code: newest.Task.Code, Version: newest.Version}}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if v := <-made; v != newest.Version+1 || !writing() {
+		t.Errorf("version %d after the answer's %d", v, newest.Version)
+	}
+	// The analyser that died before it could publish is not in its own way.
+	if v, last := deliver(6, asked.Add(2*time.Second)), before.Version+1; v != last+1 || writing() {
+		t.Errorf("delivered once more, the request makes version %d", v)
+	}
 	var persons int
 	for _, a := range newest.Checklist {
 		if a.AnsweredBy == 7 {
 			persons++
 		}
 	}
-	if persons != 2 {
-		t.Errorf("%d answers of a person are left of 2: %+v", persons, newest.Checklist)
+	if persons != 3 {
+		t.Errorf("%d answers of a person are left of 3: %+v", persons, newest.Checklist)
 	}
 }

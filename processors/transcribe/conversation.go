@@ -1,12 +1,17 @@
 package transcribe
 
 import (
+	"math"
 	"slices"
 	"time"
 
 	"earshot/processors/measure"
 	"earshot/schemas"
 )
+
+// sameLength is how far apart, in seconds, the length of a recording may be that
+// was read without decoding it: encoders fill up their last frame.
+const sameLength = 0.5
 
 // transcript is what was heard as an event. Roles go by channel when both
 // sides have one of their own or the submission says so; one channel, twins,
@@ -18,8 +23,8 @@ func (l *listener) transcript(submitted schemas.TaskSubmitted, r *recording, clo
 		Task: submitted.Task, Version: 1, Language: trim(l.language), RoleSource: schemas.RoleFromChannel,
 		Engine: l.session.engine, Model: l.session.model, CreatedAt: time.Now().UTC(),
 	}
-	if t.Task.Seconds == 0 {
-		t.Task.Seconds = r.seconds()
+	if heard := r.seconds(); math.Abs(t.Task.Seconds-heard) > sameLength {
+		t.Task.Seconds = heard // what is paid for, whatever a header claimed
 	}
 	roles, stated := rolesOf(submitted.Channels, submitted.Task.Source, r.channels)
 	if l.byChannel(r.channels, stated, len(submitted.Channels)) {

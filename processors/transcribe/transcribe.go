@@ -121,8 +121,8 @@ type Options struct {
 
 // Transcribe hears the recording at path, a file of our own naming. The task's
 // Language forces a language, else it is detected; its Channels say who is on
-// which. The transcript's task carries the length of the recording where the
-// submitted one did not.
+// which. The transcript's task carries the length of the recording that was heard
+// where the submitted one is another.
 //
 // A *schemas.Error is final: CodeBadFormat, CodeUndecodable and CodeBadLength
 // are the recording's fault, CodeInvalid a language that does not exist, and

@@ -212,6 +212,18 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
+// What was heard is paid for: neither what a header claims, nor a minute more for
+// the silence with which an encoder fills its last frame.
+func TestTheLengthHeardCounts(t *testing.T) {
+	tr, path := newTranscriber(t, testConfig(), tiny()), wavFile(t, rate, babble(1, 20))
+	for claimed, want := range map[float64]float64{0: 20, 3: 20, 19.8: 19.8, 20.4: 20.4, 22: 20} {
+		got := transcribe(t, tr, schemas.TaskSubmitted{Task: schemas.Task{Seconds: claimed, ContentType: "audio/flac"}}, path)
+		if got.Task.Seconds != want {
+			t.Errorf("of 20 seconds that are said to be %g, %g are paid for, want %g", claimed, got.Task.Seconds, want)
+		}
+	}
+}
+
 func TestTaskEndsInError(t *testing.T) {
 	good, whole := wavFile(t, 8000, tone(300, 20, 8000)), newTranscriber(t, testConfig(), tiny())
 	sixty := schemas.Task{Seconds: 60, ContentType: "audio/wav"}

@@ -116,7 +116,7 @@ type evidence struct {
 type checklist struct {
 	ID      int64    `json:"checklist_id"`
 	Title   string   `json:"title"`
-	Score   float64  `json:"score"`
+	Score   *float64 `json:"score"` // null for a person's own words
 	Answers []answer `json:"answers"`
 }
 
@@ -247,7 +247,11 @@ func newChecklists(a schemas.Analysis, lang string) []checklist {
 	out := []checklist{}
 	for _, q := range a.Checklist {
 		judgement := "checklist." + strconv.FormatInt(q.ID, 10)
-		out = append(out, checklist{q.ID, q.Question, q.Score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, schemas.AnswerName(q.Answer, lang),
+		var score *float64
+		if schemas.Scored(q.Answer) {
+			score = &q.Score
+		}
+		out = append(out, checklist{q.ID, q.Question, score, []answer{{q.ID, q.Question, q.Answer == schemas.AnswerYes, schemas.AnswerName(q.Answer, lang),
 			newEvidence(a, func(j string) bool { return j == judgement }), optional(q.AnsweredBy)}}})
 	}
 	return out

@@ -3,14 +3,17 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"earshot/ingest"
 	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/sinks/state"
 )
 
 type givenAnswer struct {
@@ -79,13 +82,16 @@ func (in answersRequest) read() (map[int64]string, error) {
 	}
 	out := map[int64]string{}
 	for i, given := range *in.Answers {
-		id, err := strconv.ParseInt(string(given.ID), 10, 64)
+		id, err := strconv.ParseInt(schemas.Integral(string(given.ID)), 10, 64)
 		if err != nil {
 			return nil, schemas.Fail(schemas.CodeInvalid, "answers[%d].checklist_id must be a whole number", i)
 		}
-		answer, ok := read.ParseAnswer(string(given.Answer))
-		if !ok {
-			return nil, schemas.Fail(schemas.CodeInvalid, "answers[%d].answer must be Yes, Partially or No", i)
+		answer, err := bounded(fmt.Sprintf("answers[%d].answer", i), read.ParseAnswer(ingest.Clean(string(given.Answer))), schemas.MaxAnswer)
+		if err == nil && answer == "" {
+			err = schemas.Fail(schemas.CodeInvalid, "answers[%d].answer is empty", i)
+		}
+		if err != nil {
+			return nil, err
 		}
 		out[id] = answer
 	}
@@ -94,10 +100,10 @@ func (in answersRequest) read() (map[int64]string, error) {
 
 // setAnswers answers POST /checklist/answer/{task_id}, an endpoint of our own:
 // {"answers": [{"checklist_id": 101, "answer": "Yes"}]}. A person's answers stand
-// in place of the analyser's: they make a new version of the analysis, and a
+// in place of the analyser's, any text besides Yes, Partially and No: they make a new version of the analysis, and a
 // re-analysis keeps them. Answers to questions that are unknown or deleted are
-// ignored. Errors: 4001, 4021, 4045, 4057, and 4099 while the task is being
-// analysed again.
+// ignored. Errors: 4001, 4021, 4045, 4057, and 4099 while another version of the
+// analysis is being written; one that was only asked for is not waited for.
 func (a *API) setAnswers(c *fiber.Ctx) error {
 	call := callOf(c.Context())
 	var in answersRequest
@@ -120,12 +126,11 @@ func (a *API) setAnswers(c *fiber.Ctx) error {
 	return a.ok(c, answersAnswer{Success: true, Message: said(c, schemas.T("Checklist answers saved")), Data: newAnswers(amended.Checklist, call.lang)})
 }
 
-// How long a new version of an analysis is waited for at the database, how often
-// it is looked for, and how long it counts as being on its way.
+// How long a new version of an analysis is waited for at the database, and how
+// often it is looked for.
 const (
 	amendWait = 5 * time.Second
 	amendStep = 25 * time.Millisecond
-	amendMost = time.Minute
 )
 
 // amend makes the version of an analysis that has the answers given. It returns
@@ -136,14 +141,14 @@ func (a *API) amend(ctx context.Context, user schemas.User, code string, given m
 	}
 	analysis, changed, err := a.answered(ctx, user, code, given)
 	if err != nil || !changed {
-		return analysis, errors.Join(err, a.Store.ForgetAgain(context.WithoutCancel(ctx), user.Org, code))
+		return analysis, errors.Join(err, a.Store.ForgetAgain(context.WithoutCancel(ctx), state.MarkWriting, user.Org, code))
 	}
 	next := []schemas.Analysed{{Code: code, Version: analysis.Version}}
-	if err := a.Store.ExpectAgain(ctx, user.Org, next, amendMost); err != nil {
+	if err := a.Store.ExpectAgain(ctx, state.MarkWriting, user.Org, next, state.PersonWrites); err != nil {
 		return analysis, err
 	}
 	if err := a.Door.Amend(ctx, analysis); err != nil {
-		return analysis, a.unexpect(ctx, user.Org, next, err)
+		return analysis, a.unexpect(ctx, state.MarkWriting, user.Org, next, err)
 	}
 	for waited := time.Duration(0); waited < amendWait; waited += amendStep {
 		versions, err := a.Reader.Versions(ctx, user.Org, []string{code})
@@ -157,8 +162,8 @@ func (a *API) amend(ctx context.Context, user schemas.User, code string, given m
 	return analysis, nil
 }
 
-// claimAnalysis waits until no other version of the task's analysis is on its
-// way, and marks that one is.
+// claimAnalysis waits until no other version of the task's analysis is being
+// written, and marks that one is.
 func (a *API) claimAnalysis(ctx context.Context, org, code string) error {
 	for waited := time.Duration(0); ; waited += amendStep {
 		versions, err := a.Reader.Versions(ctx, org, []string{code})
@@ -172,7 +177,7 @@ func (a *API) claimAnalysis(ctx context.Context, org, code string) error {
 			}
 			return err
 		}
-		marked, err := a.Store.MarkAgain(ctx, org, versions)
+		marked, err := a.Store.MarkAgain(ctx, state.MarkWriting, org, versions)
 		if err != nil || len(marked) == 1 {
 			return err
 		}
@@ -190,7 +195,7 @@ func (a *API) answered(ctx context.Context, user schemas.User, code string, give
 	if next, err = a.Reader.Conversation(ctx, user.Org, code); err != nil {
 		return next, false, err
 	}
-	active, all, err := a.questions(ctx, user.Org)
+	all, err := a.Store.Ask(ctx, user.Org, a.Door.Save, func(q schemas.ChecklistQuestion) bool { return given[q.ID] != "" })
 	if err != nil {
 		return next, false, err
 	}
@@ -198,11 +203,11 @@ func (a *API) answered(ctx context.Context, user schemas.User, code string, give
 		hidden := slices.ContainsFunc(all, func(q schemas.ChecklistQuestion) bool { return q.ID == id && !q.Active })
 		i := slices.IndexFunc(next.Checklist, func(q schemas.ChecklistAnswer) bool { return q.ID == id })
 		if i < 0 { // asked since then
-			j := slices.IndexFunc(active, func(q schemas.ChecklistQuestion) bool { return q.ID == id })
+			j := slices.IndexFunc(all, func(q schemas.ChecklistQuestion) bool { return q.ID == id && q.Active })
 			if j < 0 {
 				continue
 			}
-			i, next.Checklist = len(next.Checklist), append(next.Checklist, schemas.ChecklistAnswer{ID: id, Question: active[j].Question})
+			i, next.Checklist = len(next.Checklist), append(next.Checklist, schemas.ChecklistAnswer{ID: id, Question: all[j].Question})
 		}
 		if q := &next.Checklist[i]; !hidden && (q.Answer != answer || q.AnsweredBy != user.ID) {
 			q.Answer, q.Score, q.AnsweredBy, changed = answer, schemas.AnswerScore(answer), user.ID, true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"earshot/ingest"
 	"earshot/schemas"
+	"earshot/sinks/state"
 	"earshot/sinks/warehouse"
 )
 
@@ -149,6 +151,40 @@ func TestAPersonsAnswersStandInPlaceOfTheAnalysers(t *testing.T) {
 	the.get(t, path, x.token).has(t, "data.0.answer", "Yes")
 }
 
+// An answer may be any text (seed section 5): it stands as it was given, is
+// found by exactly that text, has no score, overwrites and is overwritten, and a
+// re-analysis keeps it.
+func TestAnAnswerInAPersonsOwnWords(t *testing.T) {
+	warehoused(t)
+	x := newTenant(t)
+	a := analysed(t, x, schemas.ChecklistAnswer{ID: 1, Question: "Greeted?", Answer: schemas.AnswerYes, Score: 1})
+	path := "/checklist/answer/" + a.Task.Code
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1.0, "answer": " Only at\nthe end, 101=Yes "}]}`).want(t, 200, 0)
+	r := the.get(t, path, x.token, "Accept-Language", "ru")
+	r.has(t, "data.0.answer", "Only at the end, 101=Yes")
+	r.has(t, "data.0.answered_by", 1.0)
+	r = the.get(t, "/api/calls_analysis_v2/"+a.Task.Code, x.token)
+	for field, want := range map[string]any{"call_checklists.0.score": nil, "call_checklists.0.answers.0.value": false, "call_checklists.0.answers.0.answer": "Only at the end, 101=Yes"} {
+		r.has(t, field, want)
+	}
+	for body, want := range map[string]float64{
+		`{"checklist_id": 1, "answers": ["Only at the end, 101=Yes"]}`: 1, `{"answers": ["no", " Only  at the end, 101=Yes"]}`: 1, `{"checklist_id": 1}`: 1,
+		`{"checklist_id": 1, "answers": ["Only at the end"]}`: 0, `{"checklist_id": 1, "answers": "Yes"}`: 0, `{"checklist_id": 101}`: 0, `{"checklist_id": 101, "answers": "Yes"}`: 0,
+	} {
+		the.post(t, "/tasks/filter", x.token, body).has(t, "pagination.total_tasks", want)
+	}
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1, "answer": "`+strings.Repeat("a", schemas.MaxAnswer+1)+`"}]}`).want(t, 200, schemas.CodeInvalid)
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1, "answer": "Twice"}]}`).want(t, 200, 0)
+	the.get(t, path, x.token).has(t, "data.0.answer", "Twice")
+	if all := the.get(t, path, x.token).at("data").([]any); len(all) != 1 {
+		t.Errorf("answers %v", all)
+	}
+	the.post(t, path, x.token, `{"answers": [{"checklist_id": 1, "answer": "ДА"}]}`).want(t, 200, 0)
+	r = the.get(t, "/api/calls_analysis_v2/"+a.Task.Code, x.token)
+	r.has(t, "call_checklists.0.score", 1.0)
+	r.has(t, "call_checklists.0.answers.0.answer", "Yes")
+}
+
 // Of many who answer at once no answer is lost.
 func TestAnswersGivenAtOnceAllStay(t *testing.T) {
 	warehoused(t)
@@ -174,7 +210,7 @@ func TestAnswersGivenAtOnceAllStay(t *testing.T) {
 func TestReanalysisIsAskedForOnce(t *testing.T) {
 	warehoused(t)
 	x := newTenant(t)
-	a, b := analysed(t, x), analysed(t, x)
+	a, b := analysed(t, x, schemas.ChecklistAnswer{ID: 5, Question: "Q", Answer: schemas.AnswerNo}), analysed(t, x)
 	path := "/api/calls_analysis_v2/" + a.Task.Code + "/reanalyze"
 	r := the.post(t, path, x.token, "")
 	r.want(t, 200, 0)
@@ -187,20 +223,32 @@ func TestReanalysisIsAskedForOnce(t *testing.T) {
 	if asked := requested(t, x.org); !reflect.DeepEqual(asked, map[string]int{a.Task.Code: 1, b.Task.Code: 1}) {
 		t.Errorf("on the log: %v", asked)
 	}
-	// A person's answer made from the old version would be lost, or would lose the
-	// new one: it waits, and then goes on top.
+	// A person's answer does not wait for what waits for the bulk lane.
+	answer := func(text string) reply {
+		return the.post(t, "/checklist/answer/"+a.Task.Code, x.token, `{"answers": [{"checklist_id": 5, "answer": "`+text+`"}]}`)
+	}
+	answer("Yes").want(t, 200, 0)
+	the.get(t, "/checklist/answer/"+a.Task.Code, x.token).has(t, "data.0.answered_by", 1.0)
+	// While the analyser writes, one made from the old version would be lost, or
+	// would lose the new one: it waits, and then goes on top.
+	next := []schemas.Analysed{{Code: a.Task.Code, Version: 2}}
+	if marked, err := the.store.MarkAgain(t.Context(), state.MarkWriting, x.org, next); err != nil || len(marked) != 1 {
+		t.Fatal(marked, err)
+	}
+	next[0].Version = 3
+	if err := the.store.ExpectAgain(t.Context(), state.MarkWriting, x.org, next, time.Minute); err != nil {
+		t.Fatal(err)
+	}
 	answered := make(chan reply, 1)
-	go func() {
-		answered <- the.post(t, "/checklist/answer/"+a.Task.Code, x.token, `{"answers": [{"checklist_id": 5, "answer": "Yes"}]}`)
-	}()
-	a.Version, a.Summary = 2, "Again"
-	a.Checklist = []schemas.ChecklistAnswer{{ID: 5, Question: "Q", Answer: schemas.AnswerNo}}
+	go func() { answered <- answer("No") }()
+	a.Version, a.Summary, a.AskedAt = 3, "Again", time.Now().UTC().Truncate(time.Microsecond)
+	a.Checklist = []schemas.ChecklistAnswer{{ID: 5, Question: "Q", Answer: schemas.AnswerYes, AnsweredBy: 1}}
 	publish(t, a)
 	(<-answered).want(t, 200, 0)
 	r = the.get(t, "/api/calls_analysis_v2/"+a.Task.Code, x.token)
 	r.has(t, "analysis.summary", "Again")
-	r.has(t, "analysis.version", 3.0)
-	r.has(t, "call_checklists.0.answers.0.answered_by", 1.0)
+	r.has(t, "analysis.version", 4.0)
+	r.has(t, "call_checklists.0.answers.0.answer", "No")
 	the.post(t, path, x.token, "").has(t, "requested", 1.0) // that one has arrived
 
 	the.post(t, "/tasks/reanalyze", x.token, `{}`).want(t, 200, schemas.CodeFieldsMissing)
@@ -230,7 +278,7 @@ func TestAReanalysisThatTheLogDidNotTake(t *testing.T) {
 	if left := mark(); left <= 0 || left > expectDoubtful {
 		t.Errorf("what may yet reach the log is waited for %v", left)
 	}
-	if err := the.store.ForgetAgain(t.Context(), x.org, a.Task.Code); err != nil { // as when that time is over
+	if err := the.store.ForgetAgain(t.Context(), state.MarkAsked, x.org, a.Task.Code); err != nil { // as when that time is over
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -300,7 +348,7 @@ func TestAnswersAndReanalysisOfWhatIsNotThere(t *testing.T) {
 	the.get(t, fmt.Sprintf("/checklist/answer/%d", a.Task.ID), stranger.token).want(t, 200, schemas.CodeTaskNotFound)
 	the.post(t, "/tasks/reanalyze", stranger.token, `{"task_type": "chat"}`).has(t, "requested", 0.0)
 	for body, code := range map[string]schemas.Code{`{}`: schemas.CodeFieldsMissing, `{"answers": 1}`: schemas.CodeInvalid, `{"answers": [{"checklist_id": "x", "answer": "Yes"}]}`: schemas.CodeInvalid,
-		`{"answers": [{"checklist_id": 1, "answer": "maybe"}]}`: schemas.CodeInvalid, `{"answers": []}`: 0} {
+		`{"answers": [{"checklist_id": 1, "answer": " \u0000 "}]}`: schemas.CodeInvalid, `{"answers": []}`: 0} {
 		the.post(t, "/checklist/answer/"+a.Task.Code, owner.token, body).want(t, 200, code)
 	}
 	if v := visible(t, owner, a.Task.Code); v != 1 {

@@ -131,7 +131,7 @@ func fits(all []schemas.Category, one schemas.Category) error {
 }
 
 // addCategory answers POST /user/call_categories/create: 4001, 4045, 4059 for a
-// parent that is not there.
+// parent that is not there, 4220.
 func (a *API) addCategory(c *fiber.Ctx) error {
 	org := callOf(c.Context()).user.Org
 	var in categoryRequest
@@ -145,7 +145,7 @@ func (a *API) addCategory(c *fiber.Ctx) error {
 	if err := in.into(&one); err != nil {
 		return err
 	}
-	err := a.Store.InTurn(c.UserContext(), org, schemas.KindCategory, func(ctx context.Context) error {
+	may := func(ctx context.Context) error {
 		all, err := a.allCategories(ctx, org)
 		if err != nil {
 			return err
@@ -156,17 +156,16 @@ func (a *API) addCategory(c *fiber.Ctx) error {
 		if len(all) >= schemas.MaxCategories {
 			return overLimit(schemas.T("categories"), schemas.MaxCategories)
 		}
-		if one.ID, err = a.Store.NextID(ctx, org, schemas.KindCategory); err != nil {
-			return err
-		}
-		one.CreatedAt = time.Now().UTC().Truncate(time.Second)
+		return nil
+	}
+	one, err := create(a, c, schemas.KindCategory, idText(one.ParentID)+"/"+plain(one.Name), may, func(ctx context.Context, id int64) (schemas.Category, error) {
+		one.ID, one.CreatedAt = id, time.Now().UTC().Truncate(time.Second)
 		one.UpdatedAt = one.CreatedAt
-		return a.Door.Save(ctx, org, schemas.KindCategory, idText(one.ID), one)
+		return one, a.Door.Save(ctx, org, schemas.KindCategory, idText(id), one)
 	})
 	if err != nil {
 		return err
 	}
-	a.auditSetting(c, schemas.AuditSettings, schemas.KindCategory, one.ID)
 	return a.ok(c, saved{Success: true, Message: said(c, schemas.T("Saved successfully")), Data: newCategory(one)})
 }
 

@@ -92,7 +92,7 @@ type questionRequest struct {
 	Question *string `json:"question"`
 }
 
-// addQuestion answers POST /checklist: 4001, 4045, 4054.
+// addQuestion answers POST /checklist: 4001, 4045, 4054, 4220.
 func (a *API) addQuestion(c *fiber.Ctx) error {
 	user := callOf(c.Context()).user
 	var in questionRequest
@@ -104,7 +104,7 @@ func (a *API) addQuestion(c *fiber.Ctx) error {
 	if q.Question, err = line("question", in.Question, schemas.MaxQuestion); err != nil {
 		return err
 	}
-	err = a.Store.InTurn(c.UserContext(), user.Org, schemas.KindChecklist, func(ctx context.Context) error {
+	may := func(ctx context.Context) error {
 		active, all, err := a.questions(ctx, user.Org)
 		switch {
 		case err != nil:
@@ -116,15 +116,15 @@ func (a *API) addQuestion(c *fiber.Ctx) error {
 		case len(all) >= schemas.MaxQuestionsEver:
 			return overLimit(schemas.T("questions, deleted ones with them"), schemas.MaxQuestionsEver)
 		}
-		if q.ID, err = a.Store.NextID(ctx, user.Org, schemas.KindChecklist); err != nil {
-			return err
-		}
-		return a.Door.Save(ctx, user.Org, schemas.KindChecklist, idText(q.ID), q)
+		return nil
+	}
+	q, err = create(a, c, schemas.KindChecklist, plain(q.Question), may, func(ctx context.Context, id int64) (schemas.ChecklistQuestion, error) {
+		q.ID = id
+		return q, a.Door.Save(ctx, user.Org, schemas.KindChecklist, idText(id), q)
 	})
 	if err != nil {
 		return err
 	}
-	a.auditSetting(c, schemas.AuditSettings, schemas.KindChecklist, q.ID)
 	return a.ok(c, changedQuestion{Success: true, Message: said(c, schemas.T("Checklist question created")), Data: newQuestion(q)})
 }
 
@@ -155,9 +155,9 @@ func (a *API) editQuestion(c *fiber.Ctx) error {
 		if asked(active, *q) {
 			return schemas.Fail(schemas.CodeSameQuestion, "")
 		}
-		// What was answered must stay what was asked.
+		// What was answered must stay what was asked, and what is being answered.
 		answered, err := a.Reader.Answered(ctx, org, q.ID)
-		if err == nil && answered {
+		if err == nil && (answered || q.Asked) {
 			err = schemas.Fail(schemas.CodeAnswered, "")
 		}
 		return err

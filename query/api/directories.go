@@ -33,7 +33,7 @@ func (a *API) directories(c *fiber.Ctx) error {
 }
 
 // addDirectory answers POST /user/directories: 4045, 4001 for a name that is too
-// long or that another directory has.
+// long or that another directory has, 4220.
 func (a *API) addDirectory(c *fiber.Ctx) error {
 	org := callOf(c.Context()).user.Org
 	var in struct {
@@ -47,7 +47,7 @@ func (a *API) addDirectory(c *fiber.Ctx) error {
 	if d.Name, err = line("name", in.Name, schemas.MaxName); err != nil {
 		return err
 	}
-	err = a.Store.InTurn(c.UserContext(), org, schemas.KindDirectory, func(ctx context.Context) error {
+	may := func(ctx context.Context) error {
 		all, err := state.List[schemas.Directory](ctx, a.Store, org, schemas.KindDirectory)
 		if err != nil {
 			return err
@@ -58,15 +58,15 @@ func (a *API) addDirectory(c *fiber.Ctx) error {
 		if len(all) >= schemas.MaxDirectories {
 			return overLimit(schemas.T("directories"), schemas.MaxDirectories)
 		}
-		if d.ID, err = a.Store.NextID(ctx, org, schemas.KindDirectory); err != nil {
-			return err
-		}
-		return a.Door.Save(ctx, org, schemas.KindDirectory, idText(d.ID), d)
+		return nil
+	}
+	d, err = create(a, c, schemas.KindDirectory, plain(d.Name), may, func(ctx context.Context, id int64) (schemas.Directory, error) {
+		d.ID = id
+		return d, a.Door.Save(ctx, org, schemas.KindDirectory, idText(id), d)
 	})
 	if err != nil {
 		return err
 	}
-	a.auditSetting(c, schemas.AuditSettings, schemas.KindDirectory, d.ID)
 	return a.ok(c, directoryAnswer{Success: true, Directory: d})
 }
 

@@ -164,7 +164,7 @@ func timeOf(s scalar) (time.Time, error) {
 
 // directory checks that a directory is the organisation's own.
 func (a *API) directory(ctx context.Context, s scalar, org string) (int64, error) {
-	v := strings.TrimSpace(string(s))
+	v := schemas.Integral(string(s))
 	if v == "" || v == "0" || v == "null" {
 		return 0, nil
 	}

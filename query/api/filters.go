@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"earshot/ingest"
 	"earshot/query/read"
 	"earshot/schemas"
 	"earshot/sinks/state"
@@ -81,16 +82,20 @@ func (a *API) saveFilter(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		f = schemas.SavedFilter{User: user.ID, Name: name, CreatedAt: time.Now().UTC().Truncate(time.Second)}
+		save := func(ctx context.Context, id int64) error {
+			f.ID, f.Criteria = id, kept.Bytes()
+			return a.Door.Save(ctx, user.Org, kind, idText(id), f)
+		}
 		if i := filterNamed(all, name); i >= 0 {
 			f = all[i]
-		} else if len(all) >= schemas.MaxFilters {
-			return overLimit(schemas.T("saved filters"), schemas.MaxFilters)
-		} else if f.ID, err = a.Store.NextID(ctx, user.Org, kind); err != nil {
-			return err
+			return save(ctx, f.ID)
 		}
-		f.Criteria = kept.Bytes()
-		return a.Door.Save(ctx, user.Org, kind, idText(f.ID), f)
+		if len(all) >= schemas.MaxFilters {
+			return overLimit(schemas.T("saved filters"), schemas.MaxFilters)
+		}
+		f = schemas.SavedFilter{User: user.ID, Name: name, CreatedAt: time.Now().UTC().Truncate(time.Second)}
+		_, _, err = a.Door.Create(ctx, ingest.Creation{Org: user.Org, Kind: kind, Name: name}, func(context.Context) error { return nil }, save)
+		return err
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +76,43 @@ func TestAQuestionThatWasAnsweredStays(t *testing.T) {
 	the.post(t, "/checklist/101", x.token, `{"question": "Greeted?"}`).want(t, 200, 0) // as it is
 	the.post(t, "/checklist/101", other.token, `{"question": "Greeted warmly?"}`).want(t, 200, 0)
 	the.post(t, "/checklist/delete/101", x.token, "").want(t, 200, 0)
+}
+
+// An edit while a question is being answered is either what is answered or
+// refused, in whatever order the two come; and that is on the log.
+func TestAnEditAndAnAnswerAtOnce(t *testing.T) {
+	x := newTenant(t)
+	every := func(schemas.ChecklistQuestion) bool { return true }
+	edited := 0
+	for i := range 20 {
+		r := the.post(t, "/checklist", x.token, fmt.Sprintf(`{"question": "Old %d?"}`, i))
+		id := int64(r.at("data", "id").(float64))
+		var asked string
+		var wait sync.WaitGroup
+		wait.Go(func() { // as the analyser does
+			time.Sleep(time.Duration(i%5) * time.Millisecond)
+			all, err := the.store.Ask(t.Context(), x.org, the.door.Save, every)
+			if err != nil {
+				t.Error(err)
+			}
+			asked = all[len(all)-1].Question
+		})
+		r = the.post(t, fmt.Sprintf("/checklist/%d", id), x.token, fmt.Sprintf(`{"question": "New %d?"}`, i))
+		wait.Wait()
+		want := fmt.Sprintf("Old %d?", i)
+		if r.at("error_code") == 0.0 {
+			edited++
+			want = fmt.Sprintf("New %d?", i)
+		} else {
+			r.want(t, 200, schemas.CodeAnswered)
+		}
+		if asked != want {
+			t.Errorf("%q is answered, and the edit says %s", asked, r.raw)
+		}
+		the.post(t, fmt.Sprintf("/checklist/%d", id), x.token, `{"question": "Late?"}`).want(t, 200, schemas.CodeAnswered)
+		the.post(t, fmt.Sprintf("/checklist/delete/%d", id), x.token, "").want(t, 200, 0)
+	}
+	t.Logf("%d of 20 edits came first", edited)
 }
 
 func TestDirectories(t *testing.T) {

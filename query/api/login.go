@@ -159,7 +159,7 @@ const readTime = 2 * time.Second
 
 func (a *API) welcome(ctx context.Context, user schemas.User, lang string) (*loginAnswer, error) {
 	now := time.Now()
-	tokens, err := a.tokens.pair(user, a.tokens.newSession(now), now)
+	tokens, err := a.begin(ctx, user, a.tokens.newSession(now), now)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"earshot/ingest"
 	"earshot/schemas"
+	"earshot/sinks/state"
 )
 
 // reanalyzeMost bounds the tasks of one request.
@@ -92,7 +93,7 @@ func (a *API) request(ctx context.Context, user schemas.User, tasks []schemas.An
 	if len(tasks) == 0 {
 		return 0, nil
 	}
-	codes, err := a.Store.MarkAgain(ctx, user.Org, tasks)
+	codes, err := a.Store.MarkAgain(ctx, state.MarkAsked, user.Org, tasks)
 	if err != nil || len(codes) == 0 {
 		return 0, err
 	}
@@ -107,25 +108,25 @@ func (a *API) request(ctx context.Context, user schemas.User, tasks []schemas.An
 		next[i].Version++
 		requests[i] = schemas.AnalysisRequested{Org: user.Org, TaskCode: next[i].Code, Version: next[i].Version, User: user.ID, At: now}
 	}
-	if err := a.Store.ExpectAgain(ctx, user.Org, next, reanalyzeWait); err != nil {
+	if err := a.Store.ExpectAgain(ctx, state.MarkAsked, user.Org, next, reanalyzeWait); err != nil {
 		return 0, err
 	}
 	if err := a.Door.AnalyseAgain(ctx, requests); err != nil {
-		return 0, a.unexpect(ctx, user.Org, next, err)
+		return 0, a.unexpect(ctx, state.MarkAsked, user.Org, next, err)
 	}
 	return len(next), nil
 }
 
 // unexpect makes the marks of versions fit for err, with which they were not
 // published, and returns it: nobody must wait for what is not on the log.
-func (a *API) unexpect(ctx context.Context, org string, next []schemas.Analysed, err error) error {
+func (a *API) unexpect(ctx context.Context, m state.Mark, org string, next []schemas.Analysed, err error) error {
 	ctx = context.WithoutCancel(ctx)
 	if !errors.Is(err, ingest.ErrNeverSent) {
-		return errors.Join(err, a.Store.ExpectAgain(ctx, org, next, expectDoubtful))
+		return errors.Join(err, a.Store.ExpectAgain(ctx, m, org, next, expectDoubtful))
 	}
 	codes := make([]string, len(next))
 	for i := range next {
 		codes[i] = next[i].Code
 	}
-	return errors.Join(err, a.Store.ForgetAgain(ctx, org, codes...))
+	return errors.Join(err, a.Store.ForgetAgain(ctx, m, org, codes...))
 }

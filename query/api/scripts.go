@@ -183,7 +183,7 @@ func mayStand(all []schemas.Script, s schemas.Script) error {
 }
 
 // addScript answers POST /user/call_check_scripts/create: 4001, also for an
-// identifier that another script has, 4045.
+// identifier that another script has, 4045, 4220.
 func (a *API) addScript(c *fiber.Ctx) error {
 	org := callOf(c.Context()).user.Org
 	var in scriptRequest
@@ -203,7 +203,7 @@ func (a *API) addScript(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.InTurn(c.UserContext(), org, schemas.KindScript, func(ctx context.Context) error {
+	may := func(ctx context.Context) error {
 		all, err := a.allScripts(ctx, org)
 		if err != nil {
 			return err
@@ -214,17 +214,16 @@ func (a *API) addScript(c *fiber.Ctx) error {
 		if len(all) >= schemas.MaxScripts {
 			return overLimit(schemas.T("scripts"), schemas.MaxScripts)
 		}
-		if s.ID, err = a.Store.NextID(ctx, org, schemas.KindScript); err != nil {
-			return err
-		}
-		s.CreatedAt = time.Now().UTC().Truncate(time.Second)
+		return nil
+	}
+	s, err = create(a, c, schemas.KindScript, s.Identifier, may, func(ctx context.Context, id int64) (schemas.Script, error) {
+		s.ID, s.CreatedAt = id, time.Now().UTC().Truncate(time.Second)
 		s.UpdatedAt = s.CreatedAt
-		return a.keepScript(ctx, org, s, true)
+		return s, a.keepScript(ctx, org, s, true)
 	})
 	if err != nil {
 		return err
 	}
-	a.auditSetting(c, schemas.AuditSettings, schemas.KindScript, s.ID)
 	return a.ok(c, saved{Success: true, Message: said(c, schemas.T("Saved successfully")), Data: newScripts([]schemas.Script{s})[0]})
 }
 

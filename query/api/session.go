@@ -144,7 +144,7 @@ func (a *API) changePassword(c *fiber.Ctx) error {
 	a.changed(user)
 	a.audit(c, schemas.AuditPassword, userObject(user))
 	now := time.Now()
-	tokens, err := a.tokens.pair(user, a.tokens.newSession(now), now)
+	tokens, err := a.begin(c.UserContext(), user, a.tokens.newSession(now), now)
 	if err != nil {
 		return err
 	}

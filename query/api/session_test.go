@@ -2,12 +2,17 @@ package api
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"earshot/ingest"
+	"earshot/ingest/accounts"
 	"earshot/schemas"
 	"earshot/sinks/state"
 )
@@ -206,7 +211,7 @@ func TestADisabledOrganisationIsOut(t *testing.T) {
 	x, other := newTenant(t), newTenant(t)
 	set := func(disabled bool) {
 		t.Helper()
-		if _, err := the.deps.Accounts.ChangeOrganisation(t.Context(), x.org, func(o *schemas.Organisation) error { o.Disabled = disabled; return nil }); err != nil {
+		if err := the.deps.Accounts.Admit(t.Context(), x.org, !disabled); err != nil {
 			t.Fatal(err)
 		}
 		the.api.users.Purge() // else it takes up to cacheTime
@@ -218,7 +223,41 @@ func TestADisabledOrganisationIsOut(t *testing.T) {
 	the.post(t, "/auth/login", "", credentials(x.email, password)).want(t, http.StatusUnauthorized, schemas.CodeUnauthorized)
 	the.get(t, "/user/tariff", other.token).want(t, 200, 0)
 	set(false)
-	the.get(t, "/user/tariff", x.token).want(t, 200, 0)
+	// Whoever had a token then, perhaps the reason why it was disabled, has none now.
+	the.get(t, "/user/tariff", x.token).want(t, 401, schemas.CodeBadToken)
+	renew(t, the.service, refresh).want(t, 401, schemas.CodeBadToken)
+	token, refresh := login(t, x, password)
+	the.get(t, "/user/tariff", token).want(t, 200, 0)
+	token, _ = tokensOf(t, renew(t, the.service, refresh))
+	r := the.post(t, "/auth/password", token, map[string]string{"password_hash": ingest.PasswordHash(password), "password": "another horse entirely"})
+	r.want(t, 200, 0)
+	token, _ = tokensOf(t, r)
+	the.get(t, "/user/tariff", token).want(t, 200, 0)
+}
+
+// Renewals are on the log: without it there are none, and a client is told so in
+// time, and when to ask again.
+func TestRefreshWithoutTheLog(t *testing.T) {
+	x := newTenant(t)
+	_, refresh := login(t, x, password)
+	gone, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gone.Close()
+	deps := the.deps
+	door := ingest.NewDoor(ingest.Config{ProduceTimeout: 300 * time.Millisecond}, the.store, gone, &schemas.Codec{}, the.engines.Blobs,
+		schemas.NewStageMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	deps.Accounts = accounts.New(the.store, door, schemas.DefaultPrices)
+	s := serve(t, deps, nil)
+	begin := time.Now()
+	r := renew(t, s, refresh)
+	r.want(t, http.StatusServiceUnavailable, schemas.CodeUnavailable)
+	if took := time.Since(begin); r.header.Get("Retry-After") == "" || took > 5*time.Second {
+		t.Errorf("after %v: %v", took, r.header)
+	}
+	s.get(t, "/user/tariff", x.token).want(t, 200, 0) // who has a token needs no log
+	renew(t, the.service, refresh).want(t, 200, 0)    // the token was not used up
 }
 
 // What could not be checked in time is our fault, and no failed login.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"earshot/ingest"
 	"earshot/schemas"
+	"earshot/sinks/state"
 )
 
 // settingsRoutes serves what an organisation may set (seed sections 5 to 9) and
@@ -60,6 +62,43 @@ func mayChange(c *fiber.Ctx) error {
 	return schemas.Fail(schemas.CodeAccessDenied, "")
 }
 
+// create makes a setting in turn with whatever else changes its kind, and once:
+// the same request again, with its Idempotency-Key or after a 503, makes no second
+// one. name is what there may be only one of; may says whether this one may be
+// made, and save saves it. Errors: theirs, 4220, 4001 for a bad key, and 4220 for
+// a key whose setting was deleted since.
+func create[T any](a *API, c *fiber.Ctx, kind, name string, may func(context.Context) error, save func(context.Context, int64) (T, error)) (out T, err error) {
+	key, err := idempotencyKey(c.Context())
+	if err != nil {
+		return out, err
+	}
+	org := callOf(c.Context()).user.Org
+	request := ingest.Creation{Org: org, Kind: kind, Key: key, Name: name, Request: c.Request().Body()}
+	err = a.Store.InTurn(c.UserContext(), org, kind, func(ctx context.Context) error {
+		id, made, err := a.Door.Create(ctx, request, may, func(ctx context.Context, id int64) (err error) {
+			out, err = save(ctx, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !made {
+			a.auditSetting(c, schemas.AuditSettings, kind, id)
+			return nil
+		}
+		found, err := state.Get[T](ctx, a.Store, org, kind, id)
+		switch {
+		case err != nil:
+			return err
+		case found == nil:
+			return schemas.Fail(schemas.CodeKeyReused, "what it created was deleted")
+		}
+		out = *found
+		return nil
+	})
+	return out, err
+}
+
 // done is an answer that says no more than that all went well.
 type done struct {
 	Success   bool   `json:"success"`
@@ -99,7 +138,7 @@ func ownID(c *fiber.Ctx, name string, inBody scalar) (int64, error) {
 
 // whole reads a whole number from low to high; fallback when it is not given.
 func whole(name string, s scalar, fallback, low, high int64) (int64, error) {
-	text := strings.TrimSpace(string(s))
+	text := schemas.Integral(string(s))
 	if text == "" {
 		return fallback, nil
 	}

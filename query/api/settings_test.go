@@ -284,3 +284,62 @@ func TestMessagesComeInRussian(t *testing.T) {
 	r.has(t, "message", "Вопрос чек-листа создан")
 	the.post(t, "/checklist", x.token, `{"question": "поздоровался?"}`, "Accept-Language", "ru").has(t, "error_message", "Такой вопрос чек-листа уже есть")
 }
+
+// A create that is sent again with its Idempotency-Key is answered as the first
+// time; one with the key of another request is refused.
+func TestIdempotentSettings(t *testing.T) {
+	x, other := newTenant(t), newTenant(t)
+	key := []string{"Idempotency-Key", "k"}
+	for path, c := range map[string]struct{ body, another, remove string }{
+		"/checklist":                      {`{"question": "Greeted?"}`, `{"question": "Thanked?"}`, "POST /checklist/delete/"},
+		"/user/directories":               {`{"name": "Calls"}`, `{"name": "Chats"}`, "DELETE /user/directories/delete/"},
+		"/user/call_categories/create":    {`{"name": "Sales"}`, `{"name": "Support"}`, "POST /user/call_categories/delete/"},
+		"/user/call_check_scripts/create": {`{"identifier": "i", "title": "t", "script_body": "b"}`, `{"identifier": "j", "title": "t", "script_body": "b"}`, "POST /user/call_check_scripts/delete/"},
+	} {
+		first := the.post(t, path, x.token, c.body, key...)
+		first.want(t, 200, 0)
+		if again := the.post(t, path, x.token, c.body, key...); again.raw != first.raw {
+			t.Errorf("%s: first %s, then %s", path, first.raw, again.raw)
+		}
+		if r := the.post(t, path, x.token, c.body, "Idempotency-Key", "other"); r.at("success") != false {
+			t.Errorf("%s: one name twice: %s", path, r.raw)
+		}
+		the.post(t, path, x.token, c.another, key...).want(t, http.StatusUnprocessableEntity, schemas.CodeKeyReused)
+		the.post(t, path, other.token, c.another, key...).want(t, 200, 0)
+		the.post(t, path, x.token, c.another, "Idempotency-Key", strings.Repeat("k", 256)).want(t, 200, schemas.CodeInvalid)
+		at := "data"
+		if path == "/user/directories" {
+			at = "directory"
+		}
+		id := first.number(t, at, "id")
+		method, remove, _ := strings.Cut(c.remove, " ")
+		the.send(t, method, remove+id, x.token, nil).want(t, 200, 0)
+		if path != "/checklist" { // a question stays, hidden
+			the.post(t, path, x.token, c.body, key...).want(t, http.StatusUnprocessableEntity, schemas.CodeKeyReused)
+		}
+		the.post(t, path, x.token, c.body).want(t, 200, 0)
+	}
+}
+
+// Clients of languages with one kind of number send 7 as 7.0, forms and careless
+// ones send text for numbers and for true.
+func TestNumbersAndTruthAsClientsWriteThem(t *testing.T) {
+	x := newTenant(t)
+	s := newSettings(t, x)
+	for _, written := range []string{"%s", "%s.0", `"%s"`, `"%s.0"`, `" %s.00 "`} {
+		id := func(id string) string { return fmt.Sprintf(written, id) }
+		the.post(t, "/user/call_categories/edit/77", x.token, `{"category_id": `+id(s.category)+`, "parent_id": `+id("0")+`}`).has(t, "data.parent_id", nil)
+		the.post(t, "/user/call_categories/list", x.token, `{"page": `+id("1")+`, "per_page": `+id("1")+`, "parent_id": `+id(s.category)+`}`).has(t, "total", 0.0)
+		the.post(t, "/user/call_check_scripts/edit/77", x.token, `{"script_id": `+id(s.script)+`, "version": `+id("1")+`}`).has(t, "data.version", 1.0)
+		the.post(t, "/add_chat_analysis_task", x.token, `{"text": "a", "directory_id": `+id(s.directory)+`}`).want(t, 200, 0)
+		the.post(t, "/tasks/filter", x.token, `{"page": `+id("1")+`, "length_min": `+id("0")+`, "checklist_id": `+id(s.question)+`}`).has(t, "pagination.total_tasks", 0.0)
+	}
+	upload(t, the.service, x, file("a.wav", wave(3, 8000, 1)), field("directory_id", s.directory+".0")).want(t, 200, 0)
+	for _, truth := range []string{"true", "1", `"1"`, `"True"`, `"yes"`} {
+		the.post(t, "/user/call_check_scripts/edit/"+s.script, x.token, `{"is_active": false}`).has(t, "data.is_active", false)
+		the.post(t, "/user/call_check_scripts/edit/"+s.script, x.token, `{"is_active": `+truth+`}`).has(t, "data.is_active", true)
+	}
+	for _, wrong := range []string{"1.5", `"1."`, `"one"`, "true", "[1]", "1e400"} {
+		the.post(t, "/user/call_check_scripts/edit/"+s.script, x.token, `{"version": `+wrong+`}`).want(t, 200, schemas.CodeInvalid)
+	}
+}

@@ -198,7 +198,8 @@ func (a *API) bearer(ctx *fasthttp.RequestCtx) (u schemas.User, c claims, err er
 	return u, c, err
 }
 
-// userOf is the user of a token; 4012 when the user or the organisation is gone.
+// userOf is the user of a token, whose Epoch is that of the tokens; 4012 when the
+// user or the organisation is gone.
 func (a *API) userOf(key userKey) (schemas.User, error) {
 	now := time.Now()
 	if u, ok := a.users.Get(key); ok && now.Before(u.until) {
@@ -221,8 +222,19 @@ func (a *API) userOf(key userKey) (schemas.User, error) {
 	if o.Disabled {
 		return schemas.User{}, schemas.Fail(schemas.CodeBadToken, "")
 	}
+	u.Epoch += o.Epoch
 	a.users.Add(key, cachedUser{u, now.Add(cacheTime)})
 	return u, nil
+}
+
+// begin makes the first tokens of a session of u, as the state has u.
+func (a *API) begin(ctx context.Context, u schemas.User, s session, now time.Time) (pair, error) {
+	o, err := a.Store.Organisation(ctx, u.Org)
+	if err != nil {
+		return pair{}, err
+	}
+	u.Epoch += o.Epoch
+	return a.tokens.pair(u, s, now)
 }
 
 // changed makes this process see at once that a user was changed here; others

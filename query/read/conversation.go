@@ -85,13 +85,9 @@ func (r *Reader) CodeOf(ctx context.Context, org string, id int64) (string, erro
 // the checklist.
 func (r *Reader) Answered(ctx context.Context, org string, question int64) (bool, error) {
 	var n uint64
-	keys := []string{} // the index is on them
-	for _, answer := range []string{schemas.AnswerYes, schemas.AnswerPartially, schemas.AnswerNo} {
-		keys = append(keys, schemas.ChecklistKey(question, answer))
-	}
 	err := r.conn.QueryRow(bounded(ctx), `SELECT count() FROM (SELECT 1 FROM interactions FINAL
-		WHERE org = {org:String} AND hasAny(checklist_keys, {keys:Array(String)}) LIMIT 1)`,
-		clickhouse.Named("org", org), clickhouse.Named("keys", keys)).Scan(&n)
+		WHERE org = {org:String} AND has(checklist_ids, {question:Int64}) LIMIT 1)`,
+		clickhouse.Named("org", org), clickhouse.Named("question", question)).Scan(&n)
 	if err != nil {
 		return false, databaseError(err)
 	}

@@ -57,7 +57,7 @@ type Criteria struct {
 	// these. ChecklistID alone: the question was answered. Answers alone: some
 	// question was answered so.
 	ChecklistID *int64
-	Answers     []string // schemas.AnswerYes and so on
+	Answers     []string // schemas.AnswerYes and so on, or a person's own words exactly
 
 	Page, PerPage int // from 1
 }
@@ -124,8 +124,12 @@ var (
 )
 
 // ParseAnswer reads an answer to a question of a checklist as a client may write
-// it, in English or Russian; false when it is none.
-func ParseAnswer(s string) (string, bool) {
-	answer, ok := answers[strings.ToLower(strings.TrimSpace(s))]
-	return answer, ok
+// it: Yes, Partially and No in any case, in English or Russian, else free text,
+// with single spaces between its words so that it can be looked for.
+func ParseAnswer(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if answer, ok := answers[strings.ToLower(s)]; ok {
+		return answer
+	}
+	return s
 }

@@ -110,7 +110,7 @@ func (p *param) addJSON(raw json.RawMessage, csv bool) error {
 }
 
 // list returns the values of a list parameter: trimmed, without empty ones.
-func (p param) list() ([]string, error) {
+func (p param) list(limit int) ([]string, error) {
 	var out []string
 	for _, v := range p.values {
 		parts := []string{v.text}
@@ -121,7 +121,7 @@ func (p param) list() ([]string, error) {
 			if part = strings.TrimSpace(part); part == "" {
 				continue
 			}
-			if err := p.checkText(part, maxText); err != nil {
+			if err := p.checkText(part, limit); err != nil {
 				return nil, err
 			}
 			if out = append(out, part); len(out) > maxList {
@@ -181,10 +181,10 @@ func parse(source func(string) (param, error)) (Criteria, error) {
 		Risks:        p.ids("risk_signal_id"),
 		Sales:        p.ids("sales_signal_id"),
 		Politeness:   p.integers("operator_politeness", 1, 5),
-		TagsAny:      p.texts("tags_any"),
-		TagsAll:      p.texts("tags_all"),
+		TagsAny:      p.texts("tags_any", maxText),
+		TagsAll:      p.texts("tags_all", maxText),
 		ChecklistID:  p.integer("checklist_id", 1, math.MaxInt64),
-		Answers:      p.words("answers", answers),
+		Answers:      p.answers("answers"),
 		Page:         1,
 		PerPage:      DefaultPerPage,
 	}
@@ -227,8 +227,8 @@ func (p *parser) text(name string, limit int) string {
 	return s
 }
 
-func (p *parser) texts(name string) []string {
-	list, err := p.get(name).list()
+func (p *parser) texts(name string, limit int) []string {
+	list, err := p.get(name).list(limit)
 	p.note(err)
 	return list
 }
@@ -244,7 +244,7 @@ func (p *parser) message(name string) string {
 // words reads values out of a fixed vocabulary.
 func (p *parser) words(name string, vocabulary map[string]string) []string {
 	var out []string
-	for _, s := range p.texts(name) {
+	for _, s := range p.texts(name, maxText) {
 		word, ok := vocabulary[strings.ToLower(s)]
 		if !ok {
 			p.note(param{name: name}.refuse("%q is none of %s", s, strings.Join(sortedKeys(vocabulary), ", ")))
@@ -253,6 +253,15 @@ func (p *parser) words(name string, vocabulary map[string]string) []string {
 		out = append(out, word)
 	}
 	return out
+}
+
+// answers reads answers to a checklist, which may be a person's own words.
+func (p *parser) answers(name string) []string {
+	list := p.texts(name, schemas.MaxAnswer)
+	for i, s := range list {
+		list[i] = ParseAnswer(s)
+	}
+	return list
 }
 
 func sortedKeys(m map[string]string) []string {
@@ -270,7 +279,7 @@ func (p *parser) ids(name string) []int64 { return p.integers(name, 0, math.MaxI
 
 func (p *parser) integers(name string, low, high int64) []int64 {
 	var out []int64
-	for _, s := range p.texts(name) {
+	for _, s := range p.texts(name, maxText) {
 		out = append(out, p.toInteger(name, s, low, high))
 	}
 	return out
@@ -286,11 +295,7 @@ func (p *parser) integer(name string, low, high int64) *int64 {
 }
 
 func (p *parser) toInteger(name, s string, low, high int64) int64 {
-	whole, zeros, _ := strings.Cut(s, ".")
-	if strings.Trim(zeros, "0") == "" && zeros != "" { // languages with one kind of number send 7 as 7.0
-		s = whole
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
+	n, err := strconv.ParseInt(schemas.Integral(s), 10, 64)
 	if err != nil {
 		p.note(param{name: name}.refuse("%q is not a whole number", s))
 	} else if n < low || n > high {

@@ -219,19 +219,6 @@ func byNumber(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// HasUsers says whether any user may log in; the bootstrap makes the first
-// administrator when there is none. Errors: ErrNotReady, Redis'.
-func (s *Store) HasUsers(ctx context.Context) (bool, error) {
-	if err := s.Ready(ctx); err != nil {
-		return false, err
-	}
-	n, err := s.rdb.HLen(ctx, keyUsers).Result()
-	if err != nil {
-		return false, fmt.Errorf("redis: users: %w", err)
-	}
-	return n > 0, nil
-}
-
 // UserByEmail finds a user by address, whatever its case. Errors:
 // schemas.CodeUserNotFound, ErrNotReady, Redis'.
 func (s *Store) UserByEmail(ctx context.Context, email string) (schemas.User, error) {

@@ -102,7 +102,8 @@ const (
 	subEmails    = "emails"    // hash: user id -> the address it is found by
 	subEntity    = "e:"        // + kind: hash id -> version, flag, JSON
 	subTurn      = "w:"        // + name: who may change what it names, with a time to live
-	subAgain     = "a:"        // + code: the version that the task's analysis is about to have, with a time to live
+	subAgain     = "a:"        // + code: the version that the task's analysis was asked to have, with a time to live
+	subWriting   = "v:"        // + code: the version of the task's analysis that is being written, with a time to live
 )
 
 func orgPrefix(org string) string { return keyPrefix + "{" + org + "}:" }

@@ -77,25 +77,73 @@ func TestMarksOfAnalyses(t *testing.T) {
 		s := readyStore(t, rdb)
 		mark := func(org string, want []string, tasks ...schemas.Analysed) {
 			t.Helper()
-			if got, err := s.MarkAgain(ctx, org, tasks); err != nil || !reflect.DeepEqual(got, want) {
+			if got, err := s.MarkAgain(ctx, MarkAsked, org, tasks); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("marked %v (%v), want %v", got, err, want)
 			}
 		}
 		mark(org, []string{"a", "b"}, schemas.Analysed{Code: "a", Version: 1}, schemas.Analysed{Code: "b", Version: 4})
 		mark(org, []string{"c"}, schemas.Analysed{Code: "a", Version: 1}, schemas.Analysed{Code: "c", Version: 1})
+		if got, err := s.MarkAgain(ctx, MarkWriting, org, []schemas.Analysed{{Code: "a", Version: 1}}); err != nil || len(got) != 1 { // what was asked for waits
+			t.Errorf("marked %v, %v", got, err)
+		}
 		mark("org_2", []string{"a"}, schemas.Analysed{Code: "a", Version: 1})
-		if err := s.ExpectAgain(ctx, org, []schemas.Analysed{{Code: "a", Version: 2}}, time.Hour); err != nil {
+		if err := s.ExpectAgain(ctx, MarkAsked, org, []schemas.Analysed{{Code: "a", Version: 2}}, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		mark(org, nil, schemas.Analysed{Code: "a", Version: 1})
 		mark(org, []string{"a"}, schemas.Analysed{Code: "a", Version: 2}) // it has come
-		if err := s.ForgetAgain(ctx, org, "a", "b"); err != nil {
+		for _, version := range []int64{4, 5} {                           // only what waits for that version is given up
+			if err := s.ExpectAgain(ctx, MarkAsked, org, []schemas.Analysed{{Code: "c", Version: version}}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.GiveUpAgain(ctx, schemas.AnalysisRequested{Org: org, TaskCode: "c", Version: 5}); err != nil {
+				t.Fatal(err)
+			}
+			if n := rdb.Exists(ctx, orgPrefix(org)+subAgain+"c").Val(); n != 5-version {
+				t.Errorf("marks for version %d: %d", version, n)
+			}
+		}
+		if err := s.ForgetAgain(ctx, MarkAsked, org, "a", "b"); err != nil {
 			t.Fatal(err)
 		}
 		mark(org, []string{"b"}, schemas.Analysed{Code: "b", Version: 4})
 		if left := rdb.PTTL(ctx, orgPrefix(org)+subAgain+"b").Val(); left <= 0 || left > markFirst {
 			t.Errorf("a mark stays for %v", left)
 		}
+	})
+}
+
+// Who writes a version may begin anew after it died; nobody else may meanwhile,
+// and what is given up is free.
+func TestMarksOfWhoWrites(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		ctx := context.Background()
+		s := readyStore(t, rdb)
+		first, second := schemas.AnalysisRequested{Org: org, TaskCode: "a", At: time.Unix(1, 0)}, schemas.AnalysisRequested{Org: org, TaskCode: "a", At: time.Unix(2, 0)}
+		mark := func(m Mark, free bool) {
+			t.Helper()
+			got, err := s.MarkAgain(ctx, m, org, []schemas.Analysed{{Code: "a", Version: 1}})
+			if err != nil || (len(got) == 1) != free {
+				t.Errorf("marked %v, %v", got, err)
+			}
+		}
+		mark(WritingFor(first), true)
+		for range 2 { // before its version is told, and after
+			mark(WritingFor(first), true)
+			mark(WritingFor(second), false)
+			mark(MarkWriting, false)
+			if err := s.ExpectAgain(ctx, WritingFor(first), org, []schemas.Analysed{{Code: "a", Version: 2}}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, asked := range []schemas.AnalysisRequested{second, first} {
+			mark(MarkWriting, false)
+			if err := s.GiveUpAgain(ctx, asked); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mark(MarkWriting, true)
+		mark(WritingFor(first), false)
 	})
 }
 
