@@ -78,7 +78,7 @@ type Deps struct {
 	Door     *ingest.Door
 	Accounts *accounts.Accounts
 	Auditor  *ingest.Auditor
-	Blobs    *blob.Bucket                           // audio
+	Blobs    *blob.Bucket                           // audio, and files of reports
 	Health   func(context.Context) map[string]error // by engine; nil is well
 	DiskFree func() error                           // not nil: no more uploads
 	// Checklist are the built-in questions by language, in force where an
@@ -219,6 +219,7 @@ func (a *API) mainApp() *fiber.App {
 	}
 	app.Get("/dictionaries", a.authenticated, a.dictionaries)
 	a.fileRoutes(app)
+	a.reportRoutes(app)
 	a.settingsRoutes(app)
 	return app
 }
