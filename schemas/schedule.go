@@ -13,6 +13,16 @@ const (
 	KindScheduleRun = "report_run" // a ScheduleRun; its id is the schedule's
 )
 
+// The stage that tells people of reports, and its consumer group (classic).
+const (
+	StageNotify = "notify"
+	GroupNotify = "earshot.notify"
+)
+
+// AuditGivenUp is the action of an AuditRecorded: a recipient of a scheduled
+// report could not be reached.
+const AuditGivenUp = "report.undelivered"
+
 // SourceSchedule is the Task.Source of a report that a schedule asked for; its
 // Task.ExternalID is that of Scheduled.
 const SourceSchedule = "schedule"
@@ -76,8 +86,9 @@ type Scheduled struct {
 	TaskCode string    `json:"task_code,omitempty"` // "" when it could not be submitted
 	Status   string    `json:"status"`              // pending, completed or error
 	Error    string    `json:"error,omitempty"`     // of the report itself, for a person
-	Files    []string  `json:"files,omitempty"`
-	Sends    []Send    `json:"sends,omitempty"` // empty until the report is completed or in error
+	Files    []string  `json:"files,omitempty"`     // TaskStatus.Files
+	Ended    time.Time `json:"ended,omitzero"`      // when it was completed or in error
+	Sends    []Send    `json:"sends,omitempty"`     // empty until the report is completed or in error
 }
 
 // ExternalID names the report among all tasks of the organisation: the same
@@ -113,6 +124,20 @@ type Send struct {
 	Error string    `json:"error,omitempty"` // of the last try, for a person
 }
 
+// End says how a report ended, and whom to tell; sends begin at once.
+func (s *Scheduled) End(status, message string, files []string, at time.Time, to ReportSchedule) {
+	s.Status, s.Error, s.Files, s.Ended, s.Sends = status, message, files, at, nil
+	for _, email := range to.Emails {
+		s.Sends = append(s.Sends, Send{Way: SendEmail, To: email, Next: at})
+	}
+	for _, hook := range to.Webhooks {
+		s.Sends = append(s.Sends, Send{Way: SendWebhook, To: hook.URL, Salt: hook.Salt, Next: at})
+	}
+}
+
+// ScheduleTurn is the name under which changes of a ScheduleRun take turns.
+func ScheduleTurn(id int64) string { return KindScheduleRun + "." + strconv.FormatInt(id, 10) }
+
 // Run finds a report by its period, nil when it is not among the last ones.
 func (r *ScheduleRun) Run(from, to string) *Scheduled {
 	for i := range r.Reports {
@@ -124,7 +149,7 @@ func (r *ScheduleRun) Run(from, to string) *Scheduled {
 }
 
 // Add remembers a report and forgets the oldest beyond MaxScheduled. A report of
-// an earlier period than the newest is not added, nor one that is there: nil.
+// no later period than the newest is not added: nil.
 func (r *ScheduleRun) Add(s Scheduled) *Scheduled {
 	if n := len(r.Reports); n > 0 && s.From <= r.Reports[n-1].From {
 		return nil

@@ -8,10 +8,9 @@
 package schedule
 
 import (
-	"fmt"
 	"time"
-	_ "time/tzdata" // a container may have no zones of its own
 
+	"earshot/ingest"
 	"earshot/schemas"
 )
 
@@ -74,15 +73,8 @@ func clockOf(s schemas.ReportSchedule) (c clock, err error) {
 	if c.at, err = time.Parse("15:04", s.At); err != nil || len(s.At) != len("15:04") {
 		return c, schemas.Fail(schemas.CodeInvalid, "time must be a time of day such as 08:30")
 	}
-	if s.Zone == "" || s.Zone == "Local" { // which Go takes for UTC and for that of this machine
-		err = fmt.Errorf("zone %q", s.Zone)
-	} else {
-		c.zone, err = time.LoadLocation(s.Zone)
-	}
-	if err != nil {
-		return c, schemas.Because(schemas.CodeInvalid, err, "time_zone must be a name of the IANA time zone database, such as Europe/Berlin")
-	}
-	return c, nil
+	c.zone, err = ingest.Zone(s.Zone)
+	return c, err
 }
 
 // begin is the last day at or before a moment's on which the schedule falls due.

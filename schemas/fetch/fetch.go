@@ -47,7 +47,7 @@ func (c *Config) prefixes() (all []netip.Prefix, err error) {
 }
 
 // ErrRefused means that an address is in a network that must not be reached.
-var ErrRefused = errors.New("this address is private or special, or the port is neither 80 nor 443; an operator can allow its network by EARSHOT_FETCH_ALLOW")
+var ErrRefused = errors.New("a private or special address, or a port that is neither 80 nor 443")
 
 // Client gives a client whose requests take at most patience each and follow so
 // many redirects (0: none; the answer is the redirect itself). It looks at the
