@@ -19,9 +19,11 @@ const (
 	GroupNotify = "earshot.notify"
 )
 
-// AuditGivenUp is the action of an AuditRecorded: a recipient of a scheduled
-// report could not be reached.
-const AuditGivenUp = "report.undelivered"
+// Actions of AuditRecorded.
+const (
+	AuditScheduleTest = "report.test"        // a test message was sent to the recipients of a schedule
+	AuditGivenUp      = "report.undelivered" // a recipient of a scheduled report could not be reached
+)
 
 // SourceSchedule is the Task.Source of a report that a schedule asked for; its
 // Task.ExternalID is that of Scheduled.
