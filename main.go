@@ -15,7 +15,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +31,7 @@ import (
 	"earshot/processors"
 	"earshot/processors/analyze"
 	"earshot/processors/measure"
+	"earshot/processors/report"
 	"earshot/processors/transcribe"
 	"earshot/processors/transcribe/hub"
 	"earshot/processors/transcribe/model"
@@ -58,6 +58,7 @@ type Config struct {
 	Models     hub.Config
 	Measure    measure.Config
 	Analyze    analyze.Config
+	Report     report.Config
 	State      state.Config
 	Warehouse  warehouse.Config
 }
@@ -74,6 +75,7 @@ type cli struct {
 	Validate validate         `cmd:"" help:"Print the configuration as it resolves, secrets masked, and exit."`
 	Replay   replay           `cmd:"" help:"Take dead letters back into the pipeline."`
 	Admin    admin            `cmd:"" help:"Manage organisations, users and plans."`
+	Report   again            `cmd:"" help:"Make the files of a report again, from the facts that were kept with it."`
 	Model    models           `cmd:"" help:"Speech models: get one by name, list them, choose one."`
 	Child    whisperChild     `cmd:"" name:"whisper-child" hidden:"" help:"The recogniser, in a process of its own so that a crash in C costs one job."`
 	Version  kong.VersionFlag `help:"Print the version."`
@@ -95,7 +97,7 @@ func main() {
 type serve struct {
 	Data   string   `help:"Folder of the embedded engines and of work in progress (EARSHOT_DATA)." placeholder:"DIR"`
 	Listen string   `help:"Address of the API and of /metrics; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	Roles  []string `help:"What this process does: all, or some of api, transcribe, analyze, sink." default:"all" enum:"all,api,transcribe,analyze,sink"`
+	Roles  []string `help:"What this process does: all, or some of api, transcribe, analyze, report, sink." default:"all" enum:"all,api,transcribe,analyze,report,sink"`
 }
 
 func (s *serve) has(role string) bool {
@@ -123,15 +125,15 @@ func load(data string) (cfg Config, log *slog.Logger, err error) {
 // Run starts what the roles name and stops it in the order in which data
 // flows, so that nothing is taken in that cannot be finished:
 //
-//	          1                    2                      3               4
-//	api ──► tasks ──► transcribe, analyze ──► warehouse, state ──► engines
-//	stops taking in   finish or release       insert, commit       close
+//	          1                       2                           3               4
+//	api ──► tasks ──► transcribe, analyze, report ──► warehouse, state ──► engines
+//	stops taking in   finish or release               insert, commit       close
 func (s *serve) Run(ctx context.Context) error {
 	cfg, log, err := load(s.Data)
 	if err != nil {
 		return err
 	}
-	listener, err := listen(s.Listen)
+	listener, err := api.Listen(s.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
@@ -162,6 +164,11 @@ func (s *serve) Run(ctx context.Context) error {
 			return err
 		}
 		work = append(work, p.worker(analyze.Stage(a, p.store, read.New(p.engines.ClickHouse), cfg.Measure), cfg.Process.AnalyzeSlots))
+	}
+	if s.has("report") {
+		m := p.reports()
+		defer m.Close()
+		work = append(work, p.worker(m.Stage(), report.Slots))
 	}
 	if s.has("sink") {
 		if err := warehouse.Migrate(ctx, p.engines.SQL()); err != nil {
@@ -223,7 +230,7 @@ func (p *program) prepare(ctx context.Context) (err error) {
 	if err := p.engines.EnsureTopics(ctx, schemas.Topics); err != nil {
 		return err
 	}
-	for _, group := range []string{schemas.GroupTranscribe, schemas.GroupAnalyze} {
+	for _, group := range []string{schemas.GroupTranscribe, schemas.GroupAnalyze, schemas.GroupReport} {
 		if err := p.engines.EnsureShareGroup(ctx, group, p.cfg.Process.Lock); err != nil {
 			return err
 		}
@@ -258,21 +265,13 @@ func (p *program) worker(stage processors.Stage, slots int) drain.Actor {
 	return drain.Actor{Name: stage.Name, Run: w.Run}
 }
 
-// listen waits a little for the address: a process that was killed while it
-// started another program leaves a copy of itself that holds the socket for
-// some more milliseconds.
-func listen(address string) (l net.Listener, err error) {
-	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(20 * time.Millisecond) {
-		if l, err = net.Listen("tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
-			break
-		}
-	}
-	return l, err
+func (p *program) reports() *report.Maker {
+	return report.New(p.cfg.Report, version, p.store, read.New(p.engines.ClickHouse), p.engines.Blobs, p.producer, p.log)
 }
 
 // intake returns the API and, where accounts are served, the creation of the
 // first one, which has to wait for the state; until then /readyz is red.
-func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.Actor, err error) {
+func (p *program) intake(listener net.Listener, serveAccounts bool) (actors []drain.Actor, err error) {
 	c := p.cfg.API
 	if c.UploadDir == "" {
 		c.UploadDir = p.tmp
@@ -290,29 +289,21 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.A
 	if err != nil {
 		return nil, err
 	}
-	var booted atomic.Bool
-	booted.Store(!accounts)
+	first := &accounts.FirstStart{Accounts: people, Config: p.cfg.Bootstrap, Out: os.Stdout}
 	web := api.New(c, api.Deps{
-		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Metrics: p.registry, Log: p.log, SystemOnly: !serveAccounts,
 		Health: func(ctx context.Context) map[string]error {
 			health := p.engines.Health(ctx)
 			health["state"] = p.store.Ready(ctx)
-			if !booted.Load() {
-				health["accounts"] = errors.New("the first administrator is not created yet")
+			if err := first.Done(); err != nil && serveAccounts {
+				health["accounts"] = err
 			}
 			return health
 		},
 	})
 	actors = []drain.Actor{{Name: "api", Run: func(ctx context.Context) error { return web.Serve(ctx, listener) }}}
-	if accounts {
-		actors = append(actors, drain.Actor{Name: "bootstrap", Run: func(ctx context.Context) error {
-			if err := p.bootstrap(ctx, people); err != nil {
-				return err
-			}
-			booted.Store(true)
-			<-ctx.Done()
-			return nil
-		}})
+	if serveAccounts {
+		actors = append(actors, drain.Actor{Name: "bootstrap", Run: first.Run})
 	}
 	return actors, nil
 }
@@ -322,17 +313,6 @@ func (p *program) accounts() (*ingest.Door, *accounts.Accounts, *ingest.Auditor,
 	prices, err := p.cfg.Accounts.Prices()
 	door := ingest.NewDoor(p.cfg.Ingest, p.store, p.producer, p.codec, p.engines.Blobs, p.metrics, p.log)
 	return door, accounts.New(p.store, door, prices), ingest.NewAuditor(p.producer, p.codec, p.metrics, p.log), err
-}
-
-func (p *program) bootstrap(ctx context.Context, people *accounts.Accounts) error {
-	if err := p.store.AwaitReady(ctx); err != nil {
-		return err
-	}
-	generated, err := people.Bootstrap(ctx, p.cfg.Bootstrap)
-	if generated != "" {
-		fmt.Printf("First administrator: %s, password %s (shown once)\n", p.cfg.Bootstrap.Email, generated)
-	}
-	return err
 }
 
 type validate struct {
@@ -402,8 +382,32 @@ func (a *admin) ProvideConsole() (*accounts.Console, error) {
 // stateTime is how long the commands wait for the state.
 const stateTime = time.Minute
 
-func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Auditor) error) (err error) {
-	cfg, log, err := load(a.Data)
+func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Auditor) error) error {
+	return withState(ctx, a.Data, func(p *program) error {
+		_, people, auditor, err := p.accounts()
+		if err != nil {
+			return err
+		}
+		return do(people, auditor)
+	})
+}
+
+type again struct {
+	Data string `help:"Data folder, when the engines are embedded and earshot serve is stopped." placeholder:"DIR"`
+	report.Command
+}
+
+func (a *again) Run(ctx context.Context) error {
+	return withState(ctx, a.Data, func(p *program) error {
+		m := p.reports()
+		defer m.Close()
+		return a.Command.Run(ctx, m, os.Stdout)
+	})
+}
+
+// withState is what a command does that needs the state.
+func withState(ctx context.Context, data string, do func(*program) error) (err error) {
+	cfg, log, err := load(data)
 	if err != nil {
 		return err
 	}
@@ -412,10 +416,6 @@ func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Au
 		return err
 	}
 	defer p.close()
-	_, people, auditor, err := p.accounts()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if cfg.Engines.RedisURL == "" { // it is empty, and no other process fills it
@@ -430,7 +430,7 @@ func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Au
 	if err := p.store.AwaitReady(ready); err != nil {
 		return errors.Join(state.ErrNotReady, err)
 	}
-	return do(people, auditor)
+	return do(p)
 }
 
 type whisperChild struct{}

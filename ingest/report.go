@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // zones are known also where the machine has none
 
@@ -45,9 +46,9 @@ func prepareReport(s *Submission) error {
 	case r == nil:
 		return errors.New("submission of a report without its period")
 	case !slices.Contains(ReportTypes, t.ReportType):
-		return schemas.Fail(schemas.CodeInvalid, "report_type must be one of %s", "standard, business, daily")
+		return schemas.Fail(schemas.CodeInvalid, "%s must be one of %s", "report_type", strings.Join(ReportTypes, ", "))
 	case !slices.Contains(schemas.Languages, t.Language):
-		return schemas.Fail(schemas.CodeInvalid, "language must be one of %s", "en, ru")
+		return schemas.Fail(schemas.CodeInvalid, "%s must be one of %s", "language", strings.Join(schemas.Languages, ", "))
 	case r.From.After(r.Until):
 		return schemas.Fail(schemas.CodeDatesReversed, "")
 	case !r.From.Before(r.Until):

@@ -187,7 +187,7 @@ func (a *API) reportFile(c *fiber.Ctx) error {
 	case gcerrors.Code(err) == gcerrors.NotFound:
 		return missing
 	case err != nil && !errors.As(err, &coded):
-		return &statusError{status: fasthttp.StatusServiceUnavailable, err: schemas.Because(schemas.CodeHandler, err, "the store of files does not answer")}
+		return schemas.Because(schemas.CodeHandler, err, "the store of files does not answer")
 	case err != nil:
 		return err
 	}
