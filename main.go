@@ -28,6 +28,7 @@ import (
 	"earshot/deploy/engines"
 	"earshot/ingest"
 	"earshot/ingest/accounts"
+	"earshot/ingest/schedule"
 	"earshot/processors"
 	"earshot/processors/analyze"
 	"earshot/processors/measure"
@@ -39,6 +40,7 @@ import (
 	"earshot/query/api"
 	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/sinks/notify"
 	"earshot/sinks/state"
 	"earshot/sinks/warehouse"
 )
@@ -61,6 +63,7 @@ type Config struct {
 	Report     report.Config
 	State      state.Config
 	Warehouse  warehouse.Config
+	Notify     notify.Config
 }
 
 // LogConfig says what is logged and where events are described.
@@ -97,7 +100,7 @@ func main() {
 type serve struct {
 	Data   string   `help:"Folder of the embedded engines and of work in progress (EARSHOT_DATA)." placeholder:"DIR"`
 	Listen string   `help:"Address of the API and of /metrics; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	Roles  []string `help:"What this process does: all, or some of api, transcribe, analyze, report, sink." default:"all" enum:"all,api,transcribe,analyze,report,sink"`
+	Roles  []string `help:"What this process does: all, or some of api, transcribe, analyze, report, sink, notify." default:"all" enum:"all,api,transcribe,analyze,report,sink,notify"`
 }
 
 func (s *serve) has(role string) bool {
@@ -178,7 +181,7 @@ func (s *serve) Run(ctx context.Context) error {
 		sinks = append(sinks, drain.Actor{Name: schemas.StageWarehouse, Run: w.Run},
 			drain.Actor{Name: schemas.StageState, Run: state.NewProjection(p.store, p.engines.Kafka, p.codec, p.metrics, log).Run})
 	}
-	if intake, err = p.intake(listener, s.has("api")); err != nil {
+	if intake, err = p.intake(listener, s.has("api"), s.has("notify")); err != nil {
 		return err
 	}
 	log.Info("earshot serves", "address", listener.Addr().String(), "roles", strings.Join(s.Roles, ","), "data", cfg.Engines.Data, "version", version)
@@ -270,14 +273,15 @@ func (p *program) reports() *report.Maker {
 }
 
 // intake returns the API and, where accounts are served, the creation of the
-// first one, which has to wait for the state; until then /readyz is red.
-func (p *program) intake(listener net.Listener, serveAccounts bool) (actors []drain.Actor, err error) {
+// first one, which has to wait for the state; until then /readyz is red. With it
+// come the clock of scheduled reports and what tells of them.
+func (p *program) intake(listener net.Listener, serveAccounts, schedules bool) (actors []drain.Actor, err error) {
 	c := p.cfg.API
 	if c.UploadDir == "" {
 		c.UploadDir = p.tmp
 	}
-	if c.JWTSecret == "" {
-		if c.JWTSecret, err = config.Secret(filepath.Join(p.cfg.Engines.Data, "jwt.key")); err != nil {
+	for file, key := range map[string]*string{"jwt.key": &c.JWTSecret, "webhook.key": &p.cfg.Notify.Key} {
+		if *key, err = config.Secret(*key, filepath.Join(p.cfg.Engines.Data, file)); err != nil {
 			return nil, err
 		}
 	}
@@ -289,9 +293,10 @@ func (p *program) intake(listener net.Listener, serveAccounts bool) (actors []dr
 	if err != nil {
 		return nil, err
 	}
+	tell := notify.New(p.cfg.Notify, notify.Deps{Store: p.store, NewClient: p.engines.Kafka, Codec: p.codec, Blobs: p.engines.Blobs, Metrics: p.metrics, Save: door.Save, Audit: auditor.Record, Log: p.log})
 	first := &accounts.FirstStart{Accounts: people, Config: p.cfg.Bootstrap, Out: os.Stdout}
 	web := api.New(c, api.Deps{
-		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Metrics: p.registry, Log: p.log, SystemOnly: !serveAccounts,
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Notifier: api.Notifier{Secret: tell.Secret, Test: tell.Test}, Metrics: p.registry, Log: p.log, SystemOnly: !serveAccounts,
 		Health: func(ctx context.Context) map[string]error {
 			health := p.engines.Health(ctx)
 			health["state"] = p.store.Ready(ctx)
@@ -304,6 +309,9 @@ func (p *program) intake(listener net.Listener, serveAccounts bool) (actors []dr
 	actors = []drain.Actor{{Name: "api", Run: func(ctx context.Context) error { return web.Serve(ctx, listener) }}}
 	if serveAccounts {
 		actors = append(actors, drain.Actor{Name: "bootstrap", Run: first.Run})
+	}
+	if schedules {
+		actors = append(actors, drain.Actor{Name: "schedule", Run: schedule.NewClock(p.store, door, p.log).Run}, drain.Actor{Name: schemas.StageNotify, Run: tell.Run})
 	}
 	return actors, nil
 }

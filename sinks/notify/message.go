@@ -20,6 +20,7 @@ type message struct {
 	base     string // Config.PublicURL
 	file     []byte // to be attached; nil: none
 	fileName string
+	figures  []string // lines
 }
 
 // Events of a webhook.
@@ -120,6 +121,7 @@ type letter struct {
 	Foot          string
 }
 
+// letter writes the e-mail in the schedule's language.
 func (m *message) letter() letter {
 	say := func(t schemas.Text) string { return t.In(m.schedule.Language) }
 	title := say(m.title()) + ", " + m.period()
@@ -132,7 +134,7 @@ func (m *message) letter() letter {
 		l.Subject = say(schemas.T("No report: %s", title))
 		l.Lines = []string{title + ".", say(schemas.T("The report could not be made: %s", m.report.Error))}
 	default:
-		l.Lines = []string{title + "."}
+		l.Lines = append([]string{title + "."}, m.figures...)
 		for _, name := range m.report.Files {
 			if to := m.link(name); to != "" && shown(name) {
 				l.Links = append(l.Links, webhookFile{name, to})

@@ -45,17 +45,14 @@ type Notifier struct {
 }
 
 // New returns a notifier. cfg must have passed Validate; its Key must be set.
-func New(cfg Config, deps Deps) (*Notifier, error) {
-	smtp, err := cfg.server()
-	if err != nil {
-		return nil, err
-	}
+func New(cfg Config, deps Deps) *Notifier {
+	smtp, bad := cfg.server()
 	client, err := cfg.Fetch.Client(hookTime, 0)
-	if err != nil {
-		return nil, err
+	if err := errors.Join(bad, err); err != nil {
+		panic(err) // Validate refuses it
 	}
 	deps.Log = deps.Log.With("stage", schemas.StageNotify)
-	return &Notifier{Deps: deps, smtp: smtp, key: cfg.Key, base: cfg.PublicURL, http: client, now: time.Now, ended: make(chan struct{}, 1)}, nil
+	return &Notifier{Deps: deps, smtp: smtp, key: cfg.Key, base: cfg.PublicURL, http: client, now: time.Now, ended: make(chan struct{}, 1)}
 }
 
 // Run follows the statuses of scheduled reports and tells their recipients, until

@@ -212,6 +212,7 @@ func (n *Notifier) try(ctx context.Context, e errand, s schemas.ReportSchedule) 
 		if err := n.attach(ctx, e.org, m); err != nil {
 			return err
 		}
+		m.figures = n.figures(ctx, e.org, m)
 	}
 	return n.tell(ctx, e.org, e.send, messageID(e.org, e.report.ExternalID(), e.send.To), m)
 }
