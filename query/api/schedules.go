@@ -243,4 +243,3 @@ func (a *API) testSchedule(c *fiber.Ctx) error {
 	a.auditSetting(c, schemas.AuditScheduleTest, schemas.KindSchedule, id)
 	return a.ok(c, answer)
 }
-
