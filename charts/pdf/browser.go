@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"os/exec"
@@ -69,16 +70,17 @@ func flags(profile string) map[string]any {
 }
 
 // start starts a browser. When ctx ends first it is killed.
-func start(ctx context.Context, cfg Config) (*browser, error) {
+func start(ctx context.Context, cfg Config, log *slog.Logger) (*browser, error) {
 	program, err := find(cfg.Browser)
 	if err != nil {
 		return nil, err
 	}
 	b := &browser{}
-	if b.profile, err = os.MkdirTemp("", "earshot-chromium-"); err != nil {
+	// A short name: Chromium keeps a socket in it, whose path may have 107 bytes.
+	if b.profile, err = os.MkdirTemp("", "pdf"); err != nil {
 		return nil, fmt.Errorf("a folder for the browser's profile: %w", err)
 	}
-	b.prepare(program)
+	b.prepare(program, log)
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it did not answer in %v", startTimeout))
 	defer cancel()
 	stop := context.AfterFunc(ctx, b.kill)
@@ -94,7 +96,7 @@ func start(ctx context.Context, cfg Config) (*browser, error) {
 }
 
 // prepare makes b.ctx, whose first use starts the program.
-func (b *browser) prepare(program string) {
+func (b *browser) prepare(program string, log *slog.Logger) {
 	options := slices.Clone(chromedp.DefaultExecAllocatorOptions[:])
 	all := flags(b.profile)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -111,7 +113,7 @@ func (b *browser) prepare(program string) {
 		}))
 	allocator, freeAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	root, kill := context.WithCancel(allocator)
-	ctx, freeTab := chromedp.NewContext(root)
+	ctx, freeTab := chromedp.NewContext(root, chromedp.WithErrorf(func(format string, args ...any) { log.Debug("chromedp says", "line", fmt.Sprintf(format, args...)) }))
 	b.ctx, b.kill = ctx, kill
 	b.free = func() { freeTab(); freeAllocator() }
 }

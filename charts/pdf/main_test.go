@@ -1,11 +1,10 @@
 package pdf
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -58,14 +57,9 @@ func ready(body string) []byte {
 // poppler runs one of its programs on a document.
 func poppler(t testing.TB, document []byte, program string, args ...string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "a.pdf")
-	if err := os.WriteFile(file, document, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for i, arg := range args {
-		args[i] = strings.ReplaceAll(arg, "FILE", file)
-	}
-	out, err := exec.Command(program, args...).CombinedOutput()
+	cmd := exec.Command(program, args...)
+	cmd.Stdin = bytes.NewReader(document)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", program, err, out)
 	}
@@ -75,6 +69,6 @@ func poppler(t testing.TB, document []byte, program string, args ...string) stri
 // pages are the words of a document, a string a page.
 func pages(t testing.TB, document []byte) []string {
 	t.Helper()
-	text := poppler(t, document, "pdftotext", "-layout", "FILE", "-")
+	text := poppler(t, document, "pdftotext", "-layout", "-", "-")
 	return strings.Split(strings.TrimSuffix(text, "\f"), "\f")
 }

@@ -134,7 +134,7 @@ func (p *Printer) attempt(ctx context.Context, html []byte, footer string) (_ []
 		p.close()
 	}
 	if p.browser == nil {
-		if p.browser, err = start(ctx, p.cfg); err != nil {
+		if p.browser, err = start(ctx, p.cfg, p.log); err != nil {
 			return nil, err
 		}
 	}

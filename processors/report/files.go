@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 
@@ -30,6 +31,7 @@ type file struct {
 // first at the front. With pdf.ErrNoBrowser all but the PDF is there. Other errors:
 // schemas.CodeReport when the browser failed twice.
 func (m *Maker) files(ctx context.Context, t schemas.Task, facts report.Report) (files []file, err error) {
+	zone, err := time.LoadLocation(facts.Period.Zone)
 	add := func(suffix string, write func(io.Writer) error) {
 		var b bytes.Buffer
 		if err == nil {
@@ -39,7 +41,7 @@ func (m *Maker) files(ctx context.Context, t schemas.Task, facts report.Report) 
 	}
 	add(".html", func(w io.Writer) error { return page.HTML(w, facts, t.Language) })
 	tables := page.Tables(facts, t.Language)
-	add(".xlsx", func(w io.Writer) error { return table.XLSX(w, tables, facts.Period.Zone) })
+	add(".xlsx", func(w io.Writer) error { return table.XLSX(w, tables, zone, t.Language) })
 	for _, one := range tables {
 		add("_"+one.ID+".csv", func(w io.Writer) error { return table.CSV(w, one) })
 	}

@@ -88,7 +88,7 @@ func TestEveryEndpointWantsAToken(t *testing.T) {
 	for _, e := range [][2]string{
 		{"GET", "/user/tariff"}, {"GET", "/user/vocabulary"}, {"PUT", "/user/vocabulary"}, {"POST", "/addtaskcall"}, {"POST", "/add_chat_analysis_task"}, {"GET", "/gettask"}, {"GET", "/tasks/filter"},
 		{"POST", "/tasks/filter"}, {"GET", "/user/tasks/filter"}, {"POST", "/user/tasks/filter"}, {"GET", "/api/calls_analysis_v2/x"},
-		{"GET", "/api/calls_analysis/x"}, {"GET", "/dictionaries"},
+		{"GET", "/api/calls_analysis/x"}, {"GET", "/dictionaries"}, {"POST", "/user/callreport"},
 		{"POST", "/auth/logout"}, {"POST", "/auth/password"}, {"GET", "/plans"}, {"GET", "/admin/users"}, {"POST", "/admin/users"},
 		{"PATCH", "/admin/users/1"}, {"POST", "/admin/users/1/password"},
 	} {
