@@ -66,6 +66,16 @@ type ReportSchedule struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// Switch turns a schedule on or off. What falls due while it is off is not made up
+// for.
+func (s *ReportSchedule) Switch(on bool, now time.Time) {
+	s.UpdatedAt = now.UTC().Truncate(time.Second)
+	if on && !s.Active {
+		s.Since = s.UpdatedAt
+	}
+	s.Active = on
+}
+
 // Webhook is an address that is told of a report. Its secret is made of Salt and
 // a key of the installation, so neither the log nor Redis has it.
 type Webhook struct {

@@ -179,8 +179,10 @@ func (a *API) editSchedule(c *fiber.Ctx) error {
 		if added, err = in.into(&s); err != nil {
 			return err
 		}
-		s.UpdatedAt = time.Now().UTC().Truncate(time.Second)
-		if s.Every != was.Every || s.At != was.At || s.Zone != was.Zone || s.Active && !was.Active {
+		on := s.Active
+		s.Active = was.Active
+		s.Switch(on, time.Now())
+		if s.Every != was.Every || s.At != was.At || s.Zone != was.Zone {
 			s.Since = s.UpdatedAt
 		}
 		return a.Door.Save(ctx, user.Org, schemas.KindSchedule, idText(id), s)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,7 +24,7 @@ const (
 	atOnce      = 8               // tries, of all organisations
 	atOnceOf    = 4               // and of one, so that receivers that hang keep nobody else waiting for long
 	attachMost  = 10 << 20        // bytes of a file; a larger one is linked
-	maxErrorLen = 500
+	maxErrorLen = 500             // bytes
 )
 
 // waits are the times between the tries of one recipient: five within an hour.
@@ -55,7 +56,7 @@ func explained(err error, lang string) (text string, permanent bool) {
 	}
 	text = f.say.In(lang)
 	if len(text) > maxErrorLen {
-		text = text[:maxErrorLen]
+		text = strings.ToValidUTF8(text[:maxErrorLen], "") + "…"
 	}
 	return text, f.permanent
 }
