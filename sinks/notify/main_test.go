@@ -200,7 +200,7 @@ func newReceiver(t *testing.T, statuses ...int) *receiver {
 		verifier, err := standardwebhooks.NewWebhook(secretOf)
 		if err != nil {
 			t.Error(err)
-		} else if err := verifier.Verify(body, req.Header); err != nil {
+		} else if err := verifier.VerifyIgnoringTimestamp(body, req.Header); err != nil { // the tests move the clock
 			t.Error(err)
 		}
 		if len(r.statuses) > 0 {
