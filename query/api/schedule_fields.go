@@ -104,15 +104,22 @@ func (in *scheduleRequest) into(s *schemas.ReportSchedule) (added []schemas.Webh
 	case n == 0:
 		return nil, schemas.Fail(schemas.CodeFieldsMissing, "emails or webhooks: nobody would get the report")
 	case n > schemas.MaxRecipients:
-		return nil, overLimit(schemas.T("recipients of a scheduled report"), schemas.MaxRecipients)
+		return nil, tooManyRecipients()
 	}
 	return added, nil
+}
+
+func tooManyRecipients() error {
+	return overLimit(schemas.T("recipients of a scheduled report"), schemas.MaxRecipients)
 }
 
 // emails checks bare addresses, each once.
 func emails(given []string) ([]string, error) {
 	all := []string{}
-	for _, text := range given[:min(len(given), schemas.MaxRecipients+1)] {
+	if len(given) > schemas.MaxRecipients {
+		return nil, tooManyRecipients()
+	}
+	for _, text := range given {
 		text = strings.TrimSpace(text)
 		address, err := mail.ParseAddress(text)
 		if err != nil || address.Address != text || len(text) > schemas.MaxEmail {
@@ -131,7 +138,10 @@ func webhooks(given []string, known []schemas.Webhook) (all, added []schemas.Web
 	at := func(list []schemas.Webhook, url string) int {
 		return slices.IndexFunc(list, func(h schemas.Webhook) bool { return h.URL == url })
 	}
-	for _, url := range given[:min(len(given), schemas.MaxRecipients+1)] {
+	if len(given) > schemas.MaxRecipients {
+		return nil, nil, tooManyRecipients()
+	}
+	for _, url := range given {
 		url = strings.TrimSpace(url)
 		if !fetch.CheckURL(url) || len(url) > schemas.MaxWebhookURL {
 			return nil, nil, schemas.Fail(schemas.CodeInvalid, "webhooks: %q is no address such as https://example.com/hook, without a password in it", ingest.CleanLine(url, schemas.MaxName))

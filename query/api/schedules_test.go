@@ -122,7 +122,7 @@ func (w *world) mustSave(t *testing.T, x tenant, run schemas.ScheduleRun) {
 
 func TestReportSchedulesRefuse(t *testing.T) {
 	s, x := scheduling(t), newTenant(t)
-	many, err := json.Marshal(strings.Split(strings.TrimSuffix(strings.Repeat("https://example.com/x,", schemas.MaxRecipients), ",")+",https://example.com/y", ","))
+	many, err := json.Marshal(strings.Split(strings.TrimSuffix(strings.Repeat("https://example.com/x,", schemas.MaxRecipients-1), ",")+",https://example.com/y", ","))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 // Config says how messages leave.
 type Config struct {
 	SMTP      string `env:"EARSHOT_SMTP_URL" secret:"true" help:"mail server: smtp://user:password@host:587?from=earshot@example.com with STARTTLS, smtps://…:465 with TLS from the beginning; &starttls=off sends without TLS; empty: no e-mail is sent"`
-	Key       string `env:"EARSHOT_WEBHOOK_KEY" secret:"true" help:"key that the secrets of webhooks are made of, 32 bytes or more, the same for all processes; empty: made once and kept in the data folder"`
+	Key       string `env:"EARSHOT_WEBHOOK_KEY" secret:"true" help:"key that the secrets of webhooks are made of, 32 bytes or more, the same for all processes; another key makes all secrets others; empty: made once and kept in the data folder"`
 	PublicURL string `env:"EARSHOT_PUBLIC_URL" help:"address at which recipients reach the API, for the links in messages: https://earshot.example.com; empty: messages have no links"`
 	Fetch     fetch.Config
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -28,14 +29,18 @@ func (n *Notifier) mail(ctx context.Context, to, id string, m *message) error {
 	if err != nil {
 		return err
 	}
-	options := []mail.Option{mail.WithPort(n.smtp.port), mail.WithTimeout(mailTime), mail.WithTLSPolicy(mail.TLSMandatory),
-		mail.WithTLSConfig(&tls.Config{ServerName: n.smtp.host, MinVersion: tls.VersionTLS12, RootCAs: n.roots})}
-	if n.smtp.implicit {
-		options = append(options, mail.WithSSL())
+	secure := &tls.Config{ServerName: n.smtp.host, MinVersion: tls.VersionTLS12, RootCAs: n.roots}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	policy := mail.TLSMandatory
+	switch {
+	case n.smtp.implicit:
+		policy = mail.TLSOpportunistic // dial has begun TLS already
+	case n.smtp.plain:
+		policy = mail.NoTLS
 	}
-	if n.smtp.plain {
-		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
-	}
+	options := []mail.Option{mail.WithPort(n.smtp.port), mail.WithTimeout(mailTime), mail.WithTLSPolicy(policy), mail.WithTLSConfig(secure),
+		mail.WithDialContextFunc(n.dial(ctx, secure))}
 	if n.smtp.user != "" {
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(n.smtp.user), mail.WithPassword(n.smtp.password))
 	}
@@ -57,6 +62,24 @@ func (n *Notifier) mail(ctx context.Context, to, id string, m *message) error {
 	return &failure{say: schemas.T("the mail server: %s", err), permanent: permanent}
 }
 
+// dial connects to the mail server, for as long as ctx lasts: the client heeds no
+// context once it is connected, and leaves a connection open on which it could not
+// log in.
+func (n *Notifier) dial(ctx context.Context, secure *tls.Config) mail.DialContextFunc {
+	return func(within context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{Timeout: mailTime}).DialContext(within, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() }) // a second time mostly
+		if !n.smtp.implicit {
+			return conn, nil
+		}
+		begun := tls.Client(conn, secure)
+		return begun, begun.HandshakeContext(within)
+	}
+}
+
 func (n *Notifier) compose(to, id string, m *message) (*mail.Msg, error) {
 	l := m.letter()
 	page, err := l.html()
@@ -76,9 +99,7 @@ func (n *Notifier) compose(to, id string, m *message) (*mail.Msg, error) {
 	msg.SetBodyString(mail.TypeTextPlain, l.text())
 	msg.AddAlternativeString(mail.TypeTextHTML, page)
 	if m.file != nil {
-		if err := msg.AttachReader(m.fileName, bytes.NewReader(m.file)); err != nil {
-			return nil, err
-		}
+		msg.AttachReadSeeker(m.fileName, bytes.NewReader(m.file))
 	}
 	return msg, nil
 }

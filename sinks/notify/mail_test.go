@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -219,6 +220,24 @@ func TestMailLeavesTheSafeWay(t *testing.T) {
 	n := w.notifier("")
 	if result := n.Test(t.Context(), org, schemas.ReportSchedule{Language: "en", Emails: []string{"anna@example.com"}}); !strings.Contains(result[0].Error, "EARSHOT_SMTP_URL") {
 		t.Errorf("%+v", result)
+	}
+}
+
+// A server that takes the call and says nothing is waited for as long as the
+// caller says, not as long as the mail client would.
+func TestAMailServerThatHangs(t *testing.T) {
+	w := newWorld(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	w.must(err)
+	defer l.Close()
+	for _, form := range []string{"smtp://%s?from=earshot@example.com", "smtps://%s?from=earshot@example.com"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		begin := time.Now()
+		result := w.notifier(fmt.Sprintf(form, l.Addr())).Test(ctx, org, schemas.ReportSchedule{ID: 1, Language: "en", Emails: []string{"anna@example.com"}})
+		cancel()
+		if result[0].Error == "" || time.Since(begin) > mailTime/2 {
+			t.Errorf("after %s: %+v", time.Since(begin), result)
+		}
 	}
 }
 
