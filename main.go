@@ -323,20 +323,14 @@ func (p *program) accounts() (*ingest.Door, *accounts.Accounts, *ingest.Auditor,
 	return door, accounts.New(p.store, door, prices), ingest.NewAuditor(p.producer, p.codec, p.metrics, p.log), err
 }
 
-type validate struct {
-	Markdown bool `help:"Print the table of all variables, as the README has it, instead."`
-}
+type validate struct{ config.Show }
 
 func (v validate) Run() error {
 	cfg, _, err := load("")
 	if err != nil {
 		return err
 	}
-	if v.Markdown {
-		_, err = fmt.Print(config.Table(&cfg))
-		return err
-	}
-	return config.Print(os.Stdout, &cfg)
+	return v.Write(os.Stdout, &cfg)
 }
 
 type replay struct {
