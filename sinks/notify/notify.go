@@ -85,7 +85,7 @@ func (n *Notifier) follow(ctx context.Context, client *kgo.Client) {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		if ctx.Err() == nil {
 			n.Log.Error("read the log", "topic", topic, "partition", partition, "error", err)
-			pause(ctx, time.Second) // it comes again with the next poll, at once
+			_ = pause(ctx, time.Second) // it comes again with the next poll, at once
 		}
 	})
 	records := fetches.Records()

@@ -68,10 +68,10 @@ func (n *Notifier) post(ctx context.Context, to, secret, id string, m *message) 
 	}
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, hookAnswer) // so that the connection may be used again
-	switch {
-	case res.StatusCode/100 == 2:
+	switch res.StatusCode / 100 {
+	case 2:
 		return nil
-	case res.StatusCode/100 == 3:
+	case 3:
 		return &failure{say: schemas.T("the receiver answers %s, and redirects are not followed: give the address it leads to", res.Status)}
 	}
 	// 410 is how a receiver says that it wants no more (Standard Webhooks).
