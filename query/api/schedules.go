@@ -17,8 +17,8 @@ type Notifier struct {
 	// salt.
 	Secret func(org, salt string) string
 	// Test tells all recipients of a schedule that they would be told, and gives
-	// how each went.
-	Test func(ctx context.Context, org string, s schemas.ReportSchedule) []schemas.Send
+	// how each went, in a language.
+	Test func(ctx context.Context, org string, s schemas.ReportSchedule, lang string) []schemas.Send
 }
 
 // scheduleRoutes serves scheduled reports, an API of our own: whose reports they
@@ -237,9 +237,8 @@ func (a *API) testSchedule(c *fiber.Ctx) error {
 	}
 	ctx, cancel := context.WithTimeout(c.UserContext(), testTime)
 	defer cancel()
-	s.Language = callOf(c.Context()).lang // who asks reads what went wrong
 	answer := scheduleTested{Success: true, Recipients: []deliveryItem{}}
-	for _, send := range a.Notifier.Test(ctx, org, s) {
+	for _, send := range a.Notifier.Test(ctx, org, s, callOf(c.Context()).lang) {
 		answer.Recipients = append(answer.Recipients, newDeliveryItem(send))
 	}
 	a.auditSetting(c, schemas.AuditScheduleTest, schemas.KindSchedule, id)

@@ -197,7 +197,7 @@ func TestATestMessage(t *testing.T) {
 		got <- seen{string(body), r.Header}
 	}))
 	defer hook.Close()
-	r := s.post(t, "/user/report_schedules", x.token, map[string]any{"name": "a", "frequency": "daily", "emails": []string{"a@b.example"}, "webhooks": []string{hook.URL, "http://10.0.0.1/token"}})
+	r := s.post(t, "/user/report_schedules", x.token, map[string]any{"name": "a", "frequency": "daily", "language": "en", "emails": []string{"a@b.example"}, "webhooks": []string{hook.URL, "http://10.0.0.1/token"}})
 	r.want(t, 200, 0)
 	verifier, err := standardwebhooks.NewWebhook(r.at("webhook_secrets", 0, "secret").(string))
 	if err != nil {
@@ -212,7 +212,7 @@ func TestATestMessage(t *testing.T) {
 		t.Error(private)
 	}
 	message := <-got
-	if err := verifier.Verify([]byte(message.body), message.header); err != nil || !strings.Contains(message.body, `"event":"report.test"`) {
+	if err := verifier.Verify([]byte(message.body), message.header); err != nil || !strings.Contains(message.body, `"event":"report.test"`) || !strings.Contains(message.body, `"language":"en"`) {
 		t.Errorf("%v %s", err, message.body)
 	}
 	for range testsAMinute - 1 {

@@ -198,7 +198,7 @@ func TestMailLeavesTheSafeWay(t *testing.T) {
 			o := newOffice(t, c.implicit, c.secure)
 			n := w.notifier(o.url(c.url))
 			n.roots = o.roots
-			result := n.Test(t.Context(), org, schemas.ReportSchedule{ID: 1, Name: "Понедельник <b>", Language: "ru", Emails: []string{"anna@example.com"}})
+			result := n.Test(t.Context(), org, schemas.ReportSchedule{ID: 1, Name: "Понедельник <b>", Language: "ru", Emails: []string{"anna@example.com"}}, "en")
 			if c.fails != "" {
 				if len(o.got()) != 0 || !strings.Contains(result[0].Error, c.fails) || strings.Contains(result[0].Error, "secret") || !result[0].Sent.IsZero() {
 					t.Errorf("%+v", result)
@@ -218,7 +218,7 @@ func TestMailLeavesTheSafeWay(t *testing.T) {
 		})
 	}
 	n := w.notifier("")
-	if result := n.Test(t.Context(), org, schemas.ReportSchedule{Language: "en", Emails: []string{"anna@example.com"}}); !strings.Contains(result[0].Error, "EARSHOT_SMTP_URL") {
+	if result := n.Test(t.Context(), org, schemas.ReportSchedule{Language: "en", Emails: []string{"anna@example.com"}}, "en"); !strings.Contains(result[0].Error, "EARSHOT_SMTP_URL") {
 		t.Errorf("%+v", result)
 	}
 }
@@ -233,7 +233,7 @@ func TestAMailServerThatHangs(t *testing.T) {
 	for _, form := range []string{"smtp://%s?from=earshot@example.com", "smtps://%s?from=earshot@example.com"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		begin := time.Now()
-		result := w.notifier(fmt.Sprintf(form, l.Addr())).Test(ctx, org, schemas.ReportSchedule{ID: 1, Language: "en", Emails: []string{"anna@example.com"}})
+		result := w.notifier(fmt.Sprintf(form, l.Addr())).Test(ctx, org, schemas.ReportSchedule{ID: 1, Language: "en", Emails: []string{"anna@example.com"}}, "en")
 		cancel()
 		if result[0].Error == "" || time.Since(begin) > mailTime/2 {
 			t.Errorf("after %s: %+v", time.Since(begin), result)

@@ -252,9 +252,9 @@ func (n *Notifier) attach(ctx context.Context, org string, m *message) error {
 }
 
 // Test tells all recipients of a schedule at once that they would be told, and
-// gives how each went, with the errors in the schedule's language; nothing of it
+// gives how each went, with the errors in the language of who asks; nothing of it
 // is kept or repeated.
-func (n *Notifier) Test(ctx context.Context, org string, s schemas.ReportSchedule) []schemas.Send {
+func (n *Notifier) Test(ctx context.Context, org string, s schemas.ReportSchedule, lang string) []schemas.Send {
 	day := n.now().UTC()
 	report := schemas.Scheduled{Schedule: s.ID, From: day.Format(time.DateOnly), To: day.Format(time.DateOnly)}
 	report.End(schemas.StatusCompleted, "", nil, day.Truncate(time.Second), s)
@@ -267,7 +267,7 @@ func (n *Notifier) Test(ctx context.Context, org string, s schemas.ReportSchedul
 		to.Tries, to.Next = 1, time.Time{}
 		tries.Go(func() error {
 			if err := n.tell(ctx, org, *to, messageID(org, id, to.To), m); err != nil {
-				to.Error, _ = explained(err, s.Language)
+				to.Error, _ = explained(err, lang)
 				n.Log.Info("a test message", "org", org, "schedule", s.ID, "way", to.Way, "error", err)
 				return nil
 			}
