@@ -222,8 +222,23 @@ func TestKilledWhileReportsAreMade(t *testing.T) {
 		}
 		codes = append(codes, code)
 	}
-	for range kills {
-		time.Sleep(time.Duration(rand.Int64N(int64(1500 * time.Millisecond)))) // the random moment itself
+	status := func(want string) (n int) {
+		for _, code := range codes {
+			if t, err := s.Task(s.Context(), code); err == nil && t.Status == want {
+				n++
+			}
+		}
+		return n
+	}
+	for kill := range kills {
+		s.eventually(time.Minute, "a report is being made", func() string {
+			if status("processing") == 0 && status("completed") < reports {
+				return "all wait"
+			}
+			return ""
+		})
+		time.Sleep(time.Duration(rand.Int64N(int64(time.Second)))) // the random moment itself
+		t.Logf("kill %d: %d reports are being made, %d are", kill+1, status("processing"), status("completed"))
 		s.kill()
 		s.start()
 	}
