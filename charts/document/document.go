@@ -43,11 +43,11 @@ func language(lang string) string {
 	return "en"
 }
 
-// clean takes out what must not stand in XML 1.0 (section 2.2) or makes a text
+// Clean takes out what must not stand in XML 1.0 (section 2.2) or makes a text
 // read otherwise than it is written: control and bidirectional characters,
 // noncharacters. Most was cleaned at ingest; what a recogniser or a rule writes
 // was not.
-func clean(s string) string {
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':

@@ -18,6 +18,7 @@ import (
 	"io"
 	"sync"
 
+	"earshot/charts/document"
 	"earshot/charts/table"
 	"earshot/schemas"
 	"earshot/schemas/report"
@@ -98,11 +99,23 @@ func Tables(r report.Report, lang string) (all []table.Table) {
 	for _, s := range sections {
 		for _, b := range s.Blocks {
 			if b.Table != nil && b.Place != onPage {
-				all = append(all, *b.Table)
+				all = append(all, cleaned(*b.Table))
 			}
 		}
 	}
 	return all
+}
+
+// cleaned is a table whose texts read as they are written.
+func cleaned(t table.Table) table.Table {
+	for _, row := range t.Rows {
+		for i, v := range row {
+			if text, ok := v.(string); ok {
+				row[i] = document.Clean(text)
+			}
+		}
+	}
+	return t
 }
 
 // sections are the whole content in the order of reading.

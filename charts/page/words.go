@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/message"
 	"golang.org/x/text/number"
 
+	"earshot/charts/document"
 	"earshot/charts/table"
 	"earshot/schemas"
 	"earshot/schemas/report"
@@ -99,7 +100,7 @@ func (w *writing) cell(kind table.Kind, value any) string {
 				return w.date(day)
 			}
 		}
-		if strings.TrimSpace(v) != "" {
+		if v = strings.TrimSpace(document.Clean(v)); v != "" {
 			return v
 		}
 	}
@@ -201,7 +202,7 @@ func (w *writing) speaker(role string) string {
 }
 
 // one is a text on one line.
-func one(text string) string { return strings.Join(strings.Fields(text), " ") }
+func one(text string) string { return strings.Join(strings.Fields(document.Clean(text)), " ") }
 
 // clip is a name that fits a chart; the table has the whole of it.
 func clip(name string, most int) string {
