@@ -147,15 +147,12 @@ const (
 func (d *Door) accept(ctx context.Context, s *Submission) (state.Acceptance, error) {
 	deadline := time.Now().Add(inFlightWait)
 	if err := d.mayReport(ctx, s.Task); err != nil {
-		return state.Acceptance{}, err
+		return state.Acceptance{}, unready(err)
 	}
 	for {
 		a, err := d.store.Accept(ctx, s.Task, s.Text)
-		if errors.Is(err, state.ErrNotReady) {
-			return a, schemas.Because(schemas.CodeUnavailable, err, "the state is being rebuilt from the log")
-		}
 		if err != nil || a.Outcome != state.InFlight {
-			return a, err
+			return a, unready(err)
 		}
 		if time.Now().After(deadline) {
 			return a, schemas.Fail(schemas.CodeInProgress, "")
@@ -166,6 +163,13 @@ func (d *Door) accept(ctx context.Context, s *Submission) (state.Acceptance, err
 		case <-time.After(inFlightStep):
 		}
 	}
+}
+
+func unready(err error) error {
+	if errors.Is(err, state.ErrNotReady) {
+		return schemas.Because(schemas.CodeUnavailable, err, "the state is being rebuilt from the log")
+	}
+	return err
 }
 
 // Text is billed by 50 KB (seed section 12, "Base rates").

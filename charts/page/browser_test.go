@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +27,7 @@ import (
 
 var keep = flag.String("keep", "", "folder to keep pages and their pictures in, to look at")
 
-func html(t testing.TB, r report.Report, lang string) []byte {
+func htmlOf(t testing.TB, r report.Report, lang string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := HTML(&b, r, lang); err != nil {
@@ -69,8 +71,14 @@ const look = `(() => {
   const cross = (a, b) => { const x = a.getBoundingClientRect(), y = b.getBoundingClientRect(); return x.bottom > y.top + 1 && y.bottom > x.top + 1 && x.right > y.left + 1 && y.right > x.left + 1; };
   for (const list of [boxes, parts]) list.forEach((a, i) => list.slice(i + 1).forEach(b => { if (!a.contains(b) && !b.contains(a) && cross(a, b)) over.push(name(a) + " / " + name(b)); }));
   const width = document.documentElement.clientWidth;
-  const charts = [...document.querySelectorAll(".chart")];
-  return { charts: charts.length, empty: charts.filter(c => { const s = c.querySelector("svg"); return !s || s.querySelectorAll("path, text").length < 2; }).map(name), overlaps: over,
+  const charts = [...document.querySelectorAll(".chart")], paper = getComputedStyle(document.body).backgroundColor;
+  const inked = color => color && color !== "none" && color !== "transparent" && color !== "rgba(0, 0, 0, 0)" && color !== paper;
+  const blank = c => {
+    const s = c.querySelector("svg"), box = c.getBoundingClientRect(), at = s && s.getBoundingClientRect();
+    return !s || at.height < 80 || at.bottom > box.bottom + 1 || at.right > box.right + 1 || s.querySelectorAll("text").length < 2 ||
+      [...s.querySelectorAll("path")].filter(p => inked(getComputedStyle(p).fill) || inked(getComputedStyle(p).stroke)).length < 2;
+  };
+  return { charts: charts.length, empty: charts.filter(blank).map(name), overlaps: over,
     sticking: parts.concat(charts, [...document.querySelectorAll("svg, p, li")]).filter(e => !e.closest(".scroll") && e.getBoundingClientRect().right > width + 1).map(e => name(e) + " " + e.className),
     scroll: document.documentElement.scrollWidth - width, print: document.documentElement.classList.contains("print"),
     folded: document.querySelectorAll("details:not([open])").length, background: getComputedStyle(document.body).backgroundColor, hacked: "hacked" in window, texts: document.querySelectorAll("svg text").length };
@@ -157,6 +165,44 @@ func (win window) open(t *testing.T, ctx context.Context, address, picture strin
 	return l
 }
 
+// Whoever prints the page from the browser's menu gets paper too: light, all tables open, charts whole and their text selectable.
+func TestPrintedFromTheMenu(t *testing.T) {
+	ctx, end := chromedp.NewContext(browser(t))
+	defer end()
+	dir := t.TempDir()
+	file, pdf := filepath.Join(dir, "page.html"), filepath.Join(dir, "page.pdf")
+	if err := os.WriteFile(file, htmlOf(t, sampleOf(schemas.ReportBusiness, "full"), "ru"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	windows[2].open(t, ctx, (&url.URL{Scheme: "file", Path: file}).String(), "before-printing")
+	yes := true
+	printed, err := chromedp.Call(ctx, pageproto.PrintToPDF, pageproto.PrintToPDFParams{PreferCSSPageSize: &yes, PrintBackground: &yes, GenerateDocumentOutline: &yes, GenerateTaggedPDF: &yes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(pdf, printed.Data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if *keep != "" {
+		_ = os.WriteFile(filepath.Join(*keep, "page.pdf"), printed.Data, 0o600)
+	}
+	content, err := exec.CommandContext(ctx, "pdftotext", "-layout", pdf, "-").CombinedOutput()
+	if err != nil {
+		t.Fatalf("pdftotext (deploy/setup/apt.sh installs it): %v\n%s", err, content)
+	}
+	text := strings.Join(strings.Fields(strings.ReplaceAll(string(content), "\u00a0", " ")), " ")
+	// A chart's axis, its labels, a table that was closed, the last line.
+	for _, want := range []string{"Бизнес-отчёт", "31 окт.", "Знакомство: 1 000", "Решено (1 082)", "31.10.2025", "earshot.transcripts 0:99120"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the paper lacks %q", want)
+		}
+	}
+	after, err := chromedp.Run(ctx, chromedp.Evaluate[layout](look))
+	if err != nil || after.Print || after.Folded == 0 || len(after.Empty) > 0 {
+		t.Errorf("after printing it is %+v, %v", after, err)
+	}
+}
+
 func TestBrowser(t *testing.T) {
 	ctx := browser(t)
 	for _, c := range []struct {
@@ -174,7 +220,7 @@ func TestBrowser(t *testing.T) {
 			defer cancel()
 			name := fmt.Sprintf("%s-%s-%s", c.kind, c.variant, c.lang)
 			file := filepath.Join(t.TempDir(), name+".html")
-			content := html(t, sampleOf(c.kind, c.variant), c.lang)
+			content := htmlOf(t, sampleOf(c.kind, c.variant), c.lang)
 			if err := os.WriteFile(file, content, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -146,7 +146,7 @@ func (w *writing) csats(counts [11]int64) block {
 // mood is satisfaction and sentiment day by day.
 func (w *writing) mood(days []report.Day) block {
 	t := w.days("mood_by_day", days, chosen("positive", "negative", "csat"))
-	return block{ID: t.ID, Title: t.Title, Table: t, Chart: w.lines(t, plot{column: 1, high: 1, color: "--good"}, plot{column: 2, high: 1, color: "--bad"}, plot{column: 3, second: true, high: 10, color: "--series-1"})}
+	return block{ID: t.ID, Title: t.Title, Table: t, Chart: w.lines(t, plot{column: 1, high: 1, color: "--good"}, plot{column: 2, high: 1, color: "--bad"}, plot{column: 3, second: true, high: 10, color: "--series-3"})}
 }
 
 // stages are the way to a sale; what was none is in the table and not on the way.

@@ -50,7 +50,8 @@ type plot struct {
 	column int
 	second bool // on the axis to the right
 	high   float64
-	color  string // of page.css; "": the next of the palette
+	color  string   // of page.css; "": the next of the palette
+	mark   *float64 // the team's value
 }
 
 // Lines and what they join differ in form as well, for those who see no colours and for grey paper.
@@ -93,6 +94,7 @@ func (w *writing) lines(t *table.Table, plots ...plot) *chart {
 func (w *writing) axes(c *charts.BaseConfiguration, t *table.Table, plots []plot) (formats []string) {
 	axes := []opts.YAxis{{Type: "value"}}
 	formats = []string{format(t.Columns[plots[0].column].Kind)}
+	plotted := map[int]int{}
 	for _, p := range plots {
 		i := 0
 		if p.second && len(axes) == 1 {
@@ -105,7 +107,11 @@ func (w *writing) axes(c *charts.BaseConfiguration, t *table.Table, plots []plot
 		if p.high > 0 {
 			axes[i].Max = p.high
 		}
-		axes[i].Name = t.Columns[p.column].Name
+		if plotted[i]++; plotted[i] == 1 {
+			axes[i].Name = t.Columns[p.column].Name
+		} else {
+			axes[i].Name = "" // the legend names what shares an axis
+		}
 	}
 	if len(axes) == 1 {
 		axes[0].Name = ""
@@ -130,7 +136,11 @@ func (w *writing) ranking(t *table.Table, name int, stacked bool, plots ...plot)
 	if !stacked && len(plots) > 1 {
 		wide = 18 * len(plots)
 	}
-	c := w.bar(t, rows, name, stacked, 70+wide*len(rows), plots)
+	height := 70 + wide*len(rows)
+	if plots[0].mark != nil {
+		height += 24
+	}
+	c := w.bar(t, rows, name, stacked, height, plots)
 	if c == nil {
 		return nil
 	}
@@ -163,11 +173,19 @@ func (w *writing) bar(t *table.Table, rows [][]any, name int, stacked bool, heig
 			bar.Stack = "all"
 		}
 		c.AddSeries(t.Columns[p.column].Name, data, charts.WithBarChartOpts(bar), charts.WithItemStyleOpts(opts.ItemStyle{Color: p.color}),
-			charts.WithLabelOpts(opts.Label{Show: opts.Bool(len(plots) == 1 || stacked)}))
+			charts.WithLabelOpts(opts.Label{Show: opts.Bool(len(plots) == 1 || stacked)}), w.marked(p.mark))
 	}
 	c.SetGlobalOptions(charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "axis"}), charts.WithLegendOpts(opts.Legend{Show: opts.Bool(len(plots) > 1), Top: "0"}))
 	c.Validate()
 	return picture(t, height, c.JSON(), formats...)
+}
+
+// marked draws what the bars of a ranking are held against.
+func (w *writing) marked(v *float64) charts.SeriesOpts {
+	if v == nil {
+		return func(*charts.SingleSeries) {}
+	}
+	return charts.WithMarkLineNameXAxisItemOpts(opts.MarkLineNameXAxisItem{Name: w.word("team"), XAxis: *v})
 }
 
 // heat draws a table whose first column names its rows and whose other columns are numbers.
@@ -251,7 +269,7 @@ func (w *writing) treemap(t *table.Table) *chart {
 	if len(data) == 0 {
 		return nil
 	}
-	c.AddSeries(t.Title, data, charts.WithTreeMapOpts(opts.TreeMapChart{Roam: opts.Bool(false), Levels: &[]opts.TreeMapLevel{{}, {Color: []string{"--tree-1", "--tree-2", "--tree-3", "--tree-4"}, ColorMappingBy: "index"}}}))
+	c.AddSeries(t.Title, data, charts.WithTreeMapOpts(opts.TreeMapChart{Roam: opts.Bool(false), Levels: &[]opts.TreeMapLevel{{Color: []string{"--tree-1", "--tree-2", "--tree-3", "--tree-4"}, ColorMappingBy: "index"}}}))
 	c.SetGlobalOptions(charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "item"}))
 	c.Validate()
 	return picture(t, 340, c.JSON(), "number")
@@ -278,7 +296,7 @@ func (w *writing) sankey(t *table.Table, colors map[string]string) *chart {
 	left, right := map[string]string{}, map[string]string{}
 	for i, name := range names {
 		depth := 0
-		node := opts.SankeyNode{Name: name, Depth: &depth}
+		node := opts.SankeyNode{Name: name, Depth: &depth, ItemStyle: &opts.ItemStyle{Color: "--before"}}
 		if i < len(from) {
 			left[from[i]] = name
 		} else {
@@ -296,7 +314,7 @@ func (w *writing) sankey(t *table.Table, colors map[string]string) *chart {
 	c.AddSeries(t.Title, nodes, links, charts.WithLabelOpts(opts.Label{Show: opts.Bool(true)}), charts.WithLineStyleOpts(opts.LineStyle{Color: "target", Opacity: opts.Float(0.35), Curveness: 0.5}))
 	c.SetGlobalOptions(charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "item"}))
 	c.Validate()
-	return picture(t, int(math.Max(260, float64(80+30*len(from)))), c.JSON(), "number")
+	return picture(t, int(math.Max(260, float64(60+36*len(from)))), c.JSON(), "number")
 }
 
 func clipped(names []string) []string {

@@ -25,6 +25,7 @@ type block struct {
 	Table     *table.Table
 	Place     place
 	Upright   bool // the table's columns are shown as rows
+	Changes   bool // the last row of the table is the change of the others
 	Narrow    bool // stands beside its neighbour where there is room
 	Cases     []card
 	Quotes    []quote
@@ -110,7 +111,7 @@ func (w *writing) cards(cases []report.Case) (out []card) {
 		if c.CSAT != nil {
 			about = append(about, w.fill("csat_is", "csat", w.cell(table.Number, *c.CSAT)))
 		}
-		out = append(out, card{w.link(c.Code), c.Code, strings.Join(about, " · "), w.cell(table.Number, c.Score), strings.TrimSpace(c.Summary), w.quotes(c.Quotes)})
+		out = append(out, card{w.link(c.Code), c.Code, strings.Join(about, " · "), w.cell(table.Number, c.Score), one(c.Summary), w.quotes(c.Quotes)})
 	}
 	return out
 }

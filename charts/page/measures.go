@@ -2,6 +2,7 @@ package page
 
 import (
 	"math"
+	"strings"
 
 	"earshot/charts/table"
 	"earshot/schemas/report"
@@ -102,7 +103,7 @@ func (w *writing) figures(now, before report.Figures, keys ...string) block {
 		change = append(change, difference(t.Rows[0][i+1], t.Rows[1][i+1]))
 	}
 	t.Rows = append(t.Rows, change)
-	b := block{ID: "summary", Table: t, Upright: true}
+	b := block{ID: "summary", Table: t, Upright: true, Changes: true}
 	for _, m := range chosen(keys...) {
 		if m.get(now) != nil {
 			b.Tiles = append(b.Tiles, w.tile(m, now, before))
@@ -127,7 +128,7 @@ func difference(now, before any) any {
 }
 
 func (w *writing) tile(m measure, now, before report.Figures) tile {
-	t := tile{Name: w.word(m.key), Value: w.cell(m.kind, m.get(now))}
+	t := tile{Name: strings.ReplaceAll(w.word(m.key), "–", "\u2060–\u2060"), Value: w.cell(m.kind, m.get(now))}
 	was := m.get(before)
 	if was == nil || before.Conversations == 0 {
 		t.Change = w.word("no_previous")
@@ -135,7 +136,7 @@ func (w *writing) tile(m measure, now, before report.Figures) tile {
 	}
 	t.Was = w.fill("was", "value", w.cell(m.kind, was))
 	change := number64(difference(m.get(now), was))
-	t.Change = w.change(m.kind, number64(m.get(now)), number64(was))
+	t.Change = w.change(m.kind, m.get(now), was)
 	if t.Change == w.word("unchanged") {
 		return t
 	}
@@ -152,29 +153,50 @@ func (w *writing) tile(m measure, now, before report.Figures) tile {
 	return t
 }
 
-// change is in words: shares in percentage points, lengths in time, amounts in
-// percent, grades in their own units. What rounds to nothing is no change.
-func (w *writing) change(kind table.Kind, now, before float64) string {
-	by, text := math.Abs(now-before), ""
-	switch {
-	case kind == table.Percent:
-		by *= 100
-		text = w.fill("points", "n", w.decimal(by))
-	case kind == table.Duration:
-		text = clock(by)
-	case now == math.Trunc(now) && before == math.Trunc(before) && before > 10:
-		by = 100 * by / before
-		text = w.percent(by / 100)
-	default:
-		text = w.decimal(by)
+// change is in words: amounts in percent, everything else in its own units. What
+// rounds to nothing is no change.
+func (w *writing) change(kind table.Kind, now, before any) string {
+	n, ofAmounts := now.(int64)
+	was, _ := before.(int64)
+	var by string
+	if ofAmounts && was > 0 {
+		by = w.signed(float64(n-was)/float64(was), w.percent)
+	} else {
+		by = w.delta(kind, difference(now, before))
 	}
-	switch {
-	case math.Round(10*by) == 0:
+	if !strings.ContainsAny(by, "+−") {
 		return w.word("unchanged")
-	case now < before:
-		return "−" + text
 	}
-	return "+" + text
+	return by
+}
+
+// delta is a difference with its sign; shares differ by percentage points.
+func (w *writing) delta(kind table.Kind, by any) string {
+	switch v := by.(type) {
+	case int64:
+		return w.signed(float64(v), func(v float64) string { return w.cell(table.Number, int64(v)) })
+	case float64:
+		switch kind {
+		case table.Percent:
+			return w.signed(v, func(v float64) string { return w.fill("points", "n", w.decimal(100*v)) })
+		case table.Duration:
+			return w.signed(v, clock)
+		}
+		return w.signed(v, w.decimal)
+	}
+	return w.word("nothing")
+}
+
+// signed has no sign where the number is shown as 0.
+func (w *writing) signed(v float64, text func(float64) string) string {
+	switch abs := text(math.Abs(v)); {
+	case abs == text(0):
+		return abs
+	case v < 0:
+		return "−" + abs
+	default:
+		return "+" + abs
+	}
 }
 
 func number64(v any) float64 {

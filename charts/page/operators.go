@@ -36,7 +36,7 @@ func (w *writing) ranked(operators []report.Operator, total report.Figures) bloc
 		}
 		t.Rows = append(t.Rows, append(row, change))
 	}
-	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 1, false, plot{column: 4, high: 100})}
+	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 1, false, plot{column: 4, high: 100, mark: total.Score})}
 	if total.Score != nil {
 		b.Text = append(b.Text, w.fill("team_score", "score", w.decimal(*total.Score)))
 	}
@@ -110,7 +110,7 @@ func (w *writing) profiles(operators []report.Operator, total report.Figures) []
 }
 
 func (w *writing) profileTable(id string) *table.Table {
-	return w.table(id, "operator", table.Text, "politeness", table.Number, "empathy", table.Number, "csat_short", table.Number, "script_short", table.Number, "checklist_short", table.Number)
+	return w.table(id, "operator", table.Text, "politeness_short", table.Number, "empathy", table.Number, "csat_short", table.Number, "script_short", table.Number, "checklist_short", table.Number)
 }
 
 // profile is a row of what Score is made of, each on 0..100 as there.
@@ -125,7 +125,7 @@ func (w *writing) sentences(o report.Operator) []string {
 		head = w.fill("ranked", "rank", w.cell(table.Number, o.Rank), "score", w.decimal(*o.Figures.Score), "conversations", head)
 	}
 	if o.Previous != nil && o.Previous.Score != nil && o.Figures.Score != nil {
-		head += ", " + w.fill("against_before", "change", w.change(table.Number, *o.Figures.Score, *o.Previous.Score))
+		head += ", " + w.fill("against_before", "change", w.delta(table.Number, *o.Figures.Score-*o.Previous.Score))
 	}
 	text := []string{head + "."}
 	for _, s := range []struct {

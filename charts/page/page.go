@@ -98,11 +98,23 @@ func Tables(r report.Report, lang string) (all []table.Table) {
 	for _, s := range sections {
 		for _, b := range s.Blocks {
 			if b.Table != nil && b.Place != onPage {
-				all = append(all, *b.Table)
+				all = append(all, cleaned(*b.Table))
 			}
 		}
 	}
 	return all
+}
+
+// cleaned is a table whose texts read as they are written.
+func cleaned(t table.Table) table.Table {
+	for _, row := range t.Rows {
+		for i, v := range row {
+			if text, ok := v.(string); ok {
+				row[i] = schemas.Printable(text)
+			}
+		}
+	}
+	return t
 }
 
 // sections are the whole content in the order of reading.

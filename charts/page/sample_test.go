@@ -158,8 +158,12 @@ func (s sampling) team() (out []report.Operator) {
 }
 
 func (s sampling) quality() *report.Quality {
-	return &report.Quality{Total: s.figures(4312), Previous: s.figures(3980), Days: s.perDay(), Operators: s.team(), Spread: &report.Spread{Min: 32, Q1: 51.2, Median: 66, Q3: 78.5, Max: 92},
+	q := &report.Quality{Total: s.figures(4312), Previous: s.figures(3980), Days: s.perDay(), Operators: s.team(), Spread: &report.Spread{Min: 32, Q1: 51.2, Median: 66, Q3: 78.5, Max: 92},
 		Checklist: s.questions(), Risks: s.signals(2, 6, 3, 10), SalesSigs: s.signals(2, 3, 7), Best: s.cases(5, true), Worst: s.cases(5, false)}
+	if len(s.operators) < 2 {
+		q.Spread = nil
+	}
+	return q
 }
 
 func (s sampling) about() (out []report.Topic) {

@@ -35,11 +35,23 @@ type shown struct {
 	Number bool
 }
 
-// wide is from how many columns on a table is set smaller.
-const wide = 9
+// A table of wide columns or more is set smaller; one of slim or fewer does not
+// fill the page, where its numbers would stand far from their names.
+const wide, slim = 9, 3
 
-// Wide tells that the table has many columns.
-func (v view) Wide() bool { return !v.Block.Upright && len(v.Block.Table.Columns) >= wide }
+// Form is how the table is set: wide when it has many columns, slim when it has
+// few, upright when its columns are rows.
+func (v view) Form() string {
+	switch n := len(v.Block.Table.Columns); {
+	case v.Block.Upright:
+		return "upright"
+	case n >= wide:
+		return "wide"
+	case n <= slim:
+		return "slim"
+	}
+	return ""
+}
 
 // Rows are the cells of the table in text, the head first; of an upright one its columns are the rows.
 func (v view) Rows() [][]shown {
@@ -48,10 +60,14 @@ func (v view) Rows() [][]shown {
 	for i, c := range t.Columns {
 		rows[0][i] = shown{c.Name, numeric(c.Kind)}
 	}
-	for _, row := range t.Rows {
+	for r, row := range t.Rows {
 		cells := make([]shown, len(t.Columns))
 		for i, c := range t.Columns {
-			cells[i] = shown{v.R.cell(c.Kind, row[i]), numeric(c.Kind)}
+			text := v.R.cell(c.Kind, row[i])
+			if i > 0 && (v.Block.Changes && r == len(t.Rows)-1 || c.Name == v.R.word("change") || c.Name == v.R.word("score_change")) {
+				text = v.R.delta(c.Kind, row[i])
+			}
+			cells[i] = shown{text, numeric(c.Kind)}
 		}
 		rows = append(rows, cells)
 	}

@@ -99,7 +99,7 @@ func (w *writing) cell(kind table.Kind, value any) string {
 				return w.date(day)
 			}
 		}
-		if strings.TrimSpace(v) != "" {
+		if v = strings.TrimSpace(schemas.Printable(v)); v != "" {
 			return v
 		}
 	}
@@ -201,7 +201,7 @@ func (w *writing) speaker(role string) string {
 }
 
 // one is a text on one line.
-func one(text string) string { return strings.Join(strings.Fields(text), " ") }
+func one(text string) string { return strings.Join(strings.Fields(schemas.Printable(text)), " ") }
 
 // clip is a name that fits a chart; the table has the whole of it.
 func clip(name string, most int) string {

@@ -342,6 +342,32 @@ func TestBootstrapOnce(t *testing.T) {
 	}
 }
 
+// A process is not ready before its first administrator is, who is told once how
+// to come in.
+func TestFirstStart(t *testing.T) {
+	h := newHouse(t)
+	for _, shown := range []int{1, 0} { // the second start finds somebody
+		var out bytes.Buffer
+		first := &FirstStart{Accounts: h.Accounts, Config: Bootstrap{Email: "boss@acme.example", Organisation: "Mine", Plan: "on_premise", Locale: "en"}, Out: &out}
+		if first.Done() == nil {
+			t.Error("it is done before it began")
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- first.Run(ctx) }()
+		for deadline := time.Now().Add(20 * time.Second); first.Done() != nil && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+		if err := <-ended; err != nil || first.Done() != nil || strings.Count(out.String(), "boss@acme.example, password ") != shown {
+			t.Errorf("%v, %v, %q", err, first.Done(), out.String())
+		}
+	}
+	if err := (&FirstStart{Accounts: newHouse(t).Accounts, Config: Bootstrap{Plan: "gold"}}).Run(t.Context()); codeOf(err) != schemas.CodePlanNotFound {
+		t.Error(err)
+	}
+}
+
 func TestPriceListOfAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plans.yaml")
 	write := func(text string) *Config {

@@ -48,7 +48,7 @@ func (m *Maker) files(ctx context.Context, t schemas.Task, facts report.Report) 
 	if err != nil {
 		return nil, fmt.Errorf("make report %s: %w", t.Code, err)
 	}
-	printed, err := m.Printer.Print(ctx, files[0].content, footer(facts))
+	printed, err := m.Printer.Print(ctx, files[0].content, footer(facts, zone))
 	switch {
 	case errors.Is(err, pdf.ErrNoBrowser):
 		return files, err
@@ -60,8 +60,15 @@ func (m *Maker) files(ctx context.Context, t schemas.Task, facts report.Report) 
 	return append([]file{{name(t, ".pdf"), printed}}, files...), nil
 }
 
-// footer stands on every page of the PDF.
-func footer(facts report.Report) string { return facts.Organisation }
+// footer stands on every page of the PDF: whose report it is, and of which days.
+func footer(facts report.Report, zone *time.Location) string {
+	first := facts.Period.From.In(zone).Format(time.DateOnly)
+	last := facts.Period.Until.Add(-1).In(zone).Format(time.DateOnly)
+	if first == last {
+		return facts.Organisation + ", " + first
+	}
+	return facts.Organisation + ", " + first + " – " + last
+}
 
 // keep puts files into the blob store and gives the names of all that is there
 // of the report then, the facts among them.

@@ -78,16 +78,15 @@ func before(p report.Period, zone *time.Location) report.Period {
 	from, until := p.From.In(zone), p.Until.In(zone)
 	if midnight(from) && midnight(until) {
 		y, m, d := from.Date()
-		return report.Period{From: time.Date(y, m, d-days(from, until), 0, 0, 0, 0, zone).In(p.From.Location()), Until: p.From, Zone: p.Zone}
+		return report.Period{From: report.Midnight(y, m, d-days(from, until), zone).In(p.From.Location()), Until: p.From, Zone: p.Zone}
 	}
 	return report.Period{From: p.From.Add(-p.Until.Sub(p.From)), Until: p.From, Zone: p.Zone}
 }
 
-// midnight says whether t is when its day begins, which is 01:00 where the
-// clocks go forward at midnight.
+// midnight says whether t is when its day begins.
 func midnight(t time.Time) bool {
 	y, m, d := t.Date()
-	return t.Equal(time.Date(y, m, d, 0, 0, 0, 0, t.Location()))
+	return t.Equal(report.Midnight(y, m, d, t.Location()))
 }
 
 // days is the number of dates from one day to another, both in the same zone.

@@ -2,6 +2,7 @@ package read_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -168,7 +170,7 @@ func (w *talk) judge(t testing.TB, d dice) {
 	w.Analysis = string(text)
 }
 
-func keyOf(dictionary string, id uint8) string {
+func keyOf[T uint8 | int64](dictionary string, id T) string {
 	for _, term := range schemas.Dictionaries[dictionary] {
 		if term.ID == int64(id) {
 			return term.Key
@@ -185,8 +187,13 @@ func zoned(t testing.TB, zone, from, until string) report.Period {
 	}
 	var ends [2]time.Time
 	for i, text := range []string{from, until} {
-		if ends[i], err = time.ParseInLocation("2006-01-02 15:04", text, place); err != nil {
+		at, err := time.Parse("2006-01-02 15:04", text)
+		if err != nil {
 			t.Fatal(err)
+		}
+		ends[i] = report.Midnight(at.Year(), at.Month(), at.Day(), place)
+		if at.Hour() > 0 {
+			ends[i] = time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), 0, 0, place)
 		}
 	}
 	return report.Period{From: ends[0], Until: ends[1], Zone: zone}
@@ -274,6 +281,125 @@ func again(t *testing.T, reader *read.Reader, period report.Period) {
 			if !bytes.Equal(first[kind], text) {
 				t.Errorf("%s report differs from the first:\n%s\n%s", kind, first[kind], text)
 			}
+		}
+	}
+}
+
+// The totals of a report are those of /tasks/filter with the same criteria.
+func TestReportAgreesWithFilter(t *testing.T) {
+	reader := read.New(db)
+	period := zoned(t, "Europe/Berlin", "2026-03-28 00:00", "2026-03-31 00:00")
+	exec(t, "TRUNCATE TABLE interactions")
+	dice{rand.New(rand.NewPCG(2, 2))}.talks(t, period.From.AddDate(0, 0, -3), period)
+	ask := func(kind string) report.Report {
+		r, err := reader.Report(t.Context(), "org_1", report.Query{Kind: kind, Period: period})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	b, q, d := ask(schemas.ReportBusiness).Business, ask(schemas.ReportStandard).Quality, ask(schemas.ReportDaily).Daily
+	same := func(what string, got int64, narrow func(*read.Criteria)) {
+		t.Helper()
+		c := read.Criteria{From: period.From, Until: period.Until, Types: []string{"call", "chat", "email"}, Statuses: []string{"completed"}}
+		narrow(&c)
+		page, err := reader.Filter(t.Context(), "org_1", c)
+		if err != nil || page.Total != got || got == 0 {
+			t.Errorf("%s: %d in the report, %d by the filter: %v", what, got, page.Total, err)
+		}
+	}
+	everything := func(*read.Criteria) {}
+	same("all of business", b.Total.Conversations, everything)
+	same("all of quality", q.Total.Conversations, everything)
+	same("all of daily", d.Total.Conversations, everything)
+	same("calls", b.Total.Calls, func(c *read.Criteria) { c.Types = []string{"call"} })
+	same("chats", b.Total.Chats, func(c *read.Criteria) { c.Types = []string{"chat"} })
+	same("e-mails", b.Total.Emails, func(c *read.Criteria) { c.Types = []string{"email"} })
+	same("risky", q.Total.Risky, func(c *read.Criteria) { c.Risks = []int64{2, 3, 4, 5, 6, 7, 8, 9, 10} })
+	same("sales", q.Total.Sales, func(c *read.Criteria) { c.Sales = []int64{2, 3, 4, 5, 6, 7} })
+	same("the period before", b.Previous.Conversations, func(c *read.Criteria) { c.From, c.Until = period.From.AddDate(0, 0, -3), period.From })
+	for _, s := range b.Risks {
+		same("risk "+keyOf(schemas.DictRisk, s.ID), s.Count, func(c *read.Criteria) { c.Risks = []int64{s.ID} })
+	}
+	for _, s := range b.SalesSigs {
+		same("sale "+keyOf(schemas.DictSales, s.ID), s.Count, func(c *read.Criteria) { c.Sales = []int64{s.ID} })
+	}
+	for csat, n := range b.CSATs {
+		grade := int64(csat)
+		same("CSAT", n, func(c *read.Criteria) { c.CSATMin, c.CSATMax = &grade, &grade })
+	}
+	for _, stage := range b.Funnel {
+		same("stage "+keyOf(schemas.DictFunnelStage, stage.ID), stage.Count, func(c *read.Criteria) { c.FunnelStages = []int64{stage.ID} })
+	}
+	for _, day := range b.Days {
+		at, err := time.ParseInLocation(time.DateOnly, day.Date, period.From.Location())
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(day.Date, day.Conversations, func(c *read.Criteria) { c.From, c.Until = at, at.AddDate(0, 0, 1) })
+	}
+	for _, o := range q.Operators {
+		if o.Name != "" {
+			same("operator "+o.Name, o.Figures.Conversations, func(c *read.Criteria) { c.OperatorName = o.Name })
+		}
+	}
+	for _, rate := range q.Checklist {
+		same(rate.Question, rate.Yes, func(c *read.Criteria) { c.ChecklistID, c.Answers = &rate.ID, []string{schemas.AnswerYes} })
+		same(rate.Question, rate.Yes+rate.Partially+rate.No, func(c *read.Criteria) { c.ChecklistID = &rate.ID })
+	}
+}
+
+// Nothing happened: every day is there, nothing is 0 that is unknown, and no
+// list is null.
+func TestEmptyReport(t *testing.T) {
+	exec(t, "TRUNCATE TABLE interactions")
+	period := zoned(t, "Europe/Berlin", "2026-02-01 00:00", "2026-03-01 00:00")
+	for _, kind := range []string{schemas.ReportStandard, schemas.ReportBusiness, schemas.ReportDaily} {
+		got, err := read.New(db).Report(t.Context(), "org_1", report.Query{Kind: kind, Period: period})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := naive{org: "org_1", since: zoned(t, "Europe/Berlin", "2026-01-04 00:00", "2026-02-01 00:00").From, period: period}.report(report.Query{Kind: kind})
+		for _, difference := range differences(t, got, want) {
+			t.Errorf("%s: %s", kind, difference)
+		}
+		if kind == schemas.ReportBusiness && len(got.Business.Days) != 28 {
+			t.Errorf("%d days", len(got.Business.Days))
+		}
+	}
+}
+
+// A report is bounded: it has the busiest operators, and all of the total.
+func TestReportOfManyOperators(t *testing.T) {
+	exec(t, "TRUNCATE TABLE interactions")
+	period := zoned(t, "UTC", "2026-02-01 00:00", "2026-02-02 00:00")
+	d := dice{rand.New(rand.NewPCG(3, 3))}
+	var talks []talk
+	for id := range int64(1700) {
+		w := d.talk(t, id, period.From.AddDate(0, 0, -1), period.Until)
+		w.Org, w.Type, w.Status, w.Operator = "org_1", "call", "completed", fmt.Sprintf("operator %03d", id%600)
+		talks = append(talks, w)
+	}
+	insertTalks(t, talks)
+	got, err := read.New(db).Report(t.Context(), "org_1", report.Query{Kind: schemas.ReportStandard, Period: period})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := naive{talks: talks, org: "org_1", since: period.From.AddDate(0, 0, -1), period: period}.report(report.Query{Kind: schemas.ReportStandard})
+	slices.SortFunc(want.Quality.Operators, func(a, b report.Operator) int {
+		return cmp.Or(cmp.Compare(b.Figures.Conversations, a.Figures.Conversations), cmp.Compare(a.Name, b.Name))
+	})
+	if len(want.Quality.Operators) <= 500 || len(got.Quality.Operators) != 500 || got.Quality.Total.Conversations != want.Quality.Total.Conversations {
+		t.Fatalf("%d operators of %d, %d conversations of %d", len(got.Quality.Operators), len(want.Quality.Operators), got.Quality.Total.Conversations, want.Quality.Total.Conversations)
+	}
+	for _, w := range want.Quality.Operators[:500] {
+		i := slices.IndexFunc(got.Quality.Operators, func(o report.Operator) bool { return o.Name == w.Name })
+		if i < 0 {
+			t.Fatalf("%s with %d conversations is missing", w.Name, w.Figures.Conversations)
+		}
+		w.Rank = got.Quality.Operators[i].Rank // among 500
+		for _, difference := range differences(t, got.Quality.Operators[i], w) {
+			t.Errorf("%s: %s", w.Name, difference)
 		}
 	}
 }

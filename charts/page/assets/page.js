@@ -56,7 +56,7 @@
     option.animation = false;
     // Rich text is drawn, not HTML that is parsed: a name stays a name.
     option.tooltip = { ...option.tooltip, renderMode: "richText", confine: true, textStyle: { width: Math.min(360, width - 60), overflow: "break" } };
-    option.legend = { ...option.legend, type: "scroll", itemWidth: 26, textStyle: { width: names, overflow: "truncate" } };
+    option.legend = { ...option.legend, show: option.legend.show === true, type: "scroll", itemWidth: 26, textStyle: { width: names, overflow: "truncate" } };
     const upright = (option.xAxis || [])[0] && option.xAxis[0].type === "value";
     for (const axes of [option.xAxis || [], option.yAxis || []]) {
       axes.forEach((axis, i) => {
@@ -70,7 +70,7 @@
       });
     }
     if (option.xAxis) {
-      const top = (option.legend.show ? 34 : 10) + (option.yAxis.length > 1 ? 22 : 0);
+      const top = (option.legend.show ? 34 : 10) + (option.yAxis.length > 1 || option.series[0].markLine ? 22 : 0);
       option.grid = { left: 4, right: upright ? 52 : 14, top, bottom: 6, containLabel: true };
     }
     for (const series of option.series) dressSeries(series, chart, option, width, names, upright);
@@ -82,12 +82,15 @@
     series.tooltip = { valueFormatter: value => say(format, value) };
     if (items[series.type]) option.tooltip.formatter = p => items[series.type](p, option);
     if (series.type === "bar") {
-      series.barMaxWidth = 28;
+      series.barMaxWidth = upright ? 24 : 48;
       const inside = series.stack !== undefined;
-      series.label = { ...series.label, position: inside ? "inside" : upright ? "right" : "top", color: inside ? undefined : ink, fontSize: 11,
+      series.label = { ...series.label, show: series.label.show && (upright || width / option.xAxis[0].data.length > 34), position: inside ? "inside" : upright ? "right" : "top", color: inside ? undefined : ink, fontSize: 11,
         // A part too thin for its number goes without; the table has it.
         formatter: p => inside && p.value < 0.08 ? "" : p.value === null || p.value === undefined || (!upright && p.value === 0) ? "" : say(format, p.value) };
-      series.labelLayout = { hideOverlap: true };
+      if (series.markLine) {
+        Object.assign(series.markLine, { symbol: "none", silent: true, lineStyle: { color: ink, type: "dashed", width: 1.5 },
+          label: { color: ink, fontSize: 11, position: "start", formatter: p => `${p.name}: ${say(format, p.value)}` } });
+      }
     }
     if (series.type === "heatmap") {
       series.itemStyle = { borderColor: css("--paper"), borderWidth: 2 };
@@ -103,13 +106,13 @@
       series.label = { ...series.label, color: "#ffffff", textBorderColor: css("--tree-1"), textBorderWidth: 2, formatter: p => `${p.name}: ${say("number", p.value)}` };
     }
     if (series.type === "sankey") {
-      const right = Math.min(names, 170);
-      Object.assign(series, { left: 4, right: right + 12, top: 8, bottom: 8, nodeGap: 8, nodeWidth: 14, draggable: false, emphasis: { focus: "adjacency" } });
-      series.label = { ...series.label, color: ink, fontSize: 12, overflow: "truncate", width: right, formatter: p => `${p.name} (${say("number", p.value)})` };
+      const right = Math.min(names, 170), label = { ...series.label, color: ink, fontSize: 12, overflow: "truncate", formatter: p => `${p.name} (${say("number", p.value)})` };
+      Object.assign(series, { left: names + 8, right: right + 12, top: 8, bottom: 8, nodeGap: 12, nodeWidth: 14, layoutIterations: 0, draggable: false, emphasis: { focus: "adjacency" } });
+      series.levels = [{ depth: 0, label: { ...label, position: "left", width: names } }, { depth: 1, label: { ...label, position: "right", width: right } }];
     }
     if (series.type === "radar") {
-      option.radar.radius = width < 420 ? "58%" : "62%";
-      option.radar.center = ["50%", "56%"];
+      option.radar.radius = width < 420 ? "66%" : "74%";
+      option.radar.center = ["50%", "58%"];
       option.radar.axisName = { ...option.radar.axisName, width: width / 4, overflow: "break" };
     }
   };
