@@ -101,7 +101,7 @@ func TestToldOnce(t *testing.T) {
 }
 
 // A claim of a process that died is taken on by another one when its lease is
-// over, and not before.
+// over, and not before; five who die are enough.
 func TestALeaseEnds(t *testing.T) {
 	w, hook := newWorld(t), newReceiver(t)
 	s, e := w.schedule(schemas.ReportSchedule{ID: 1, Language: "en", Webhooks: hook.hook()})
@@ -117,6 +117,18 @@ func TestALeaseEnds(t *testing.T) {
 	w.ahead.Add(int64(lease + time.Second))
 	w.must(n.round(t.Context()))
 	if bodies, _ := hook.seen(); len(bodies) != 1 || w.sends(s.ID)[0].Tries != 2 {
+		t.Errorf("%+v", w.sends(s.ID))
+	}
+	s, e = w.schedule(schemas.ReportSchedule{ID: 2, Language: "en", Webhooks: hook.hook()})
+	w.must(n.note(t.Context(), e))
+	for range len(waits) + 1 {
+		if claimed, err := n.takeOn(t.Context(), org); err != nil || len(claimed) != 1 {
+			t.Fatal(claimed, err)
+		}
+		w.ahead.Add(int64(lease + time.Second))
+	}
+	w.must(n.round(t.Context()))
+	if bodies, _ := hook.seen(); len(bodies) != 1 || !w.sends(s.ID)[0].Next.IsZero() || w.sends(s.ID)[0].Error != "the program ended during the last try" {
 		t.Errorf("%+v", w.sends(s.ID))
 	}
 }

@@ -204,8 +204,11 @@ func (n *Notifier) settle(ctx context.Context, e errand, given schemas.Send) err
 	}
 }
 
-// try tells one recipient.
+// try tells one recipient, unless the process that made the last try died over it.
 func (n *Notifier) try(ctx context.Context, e errand, s schemas.ReportSchedule) error {
+	if int(e.send.Tries) > len(waits)+1 {
+		return &failure{say: schemas.T("the program ended during the last try"), permanent: true}
+	}
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	m := &message{schedule: s, report: e.report, base: n.base}
