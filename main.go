@@ -15,7 +15,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,9 +28,11 @@ import (
 	"earshot/deploy/engines"
 	"earshot/ingest"
 	"earshot/ingest/accounts"
+	"earshot/ingest/schedule"
 	"earshot/processors"
 	"earshot/processors/analyze"
 	"earshot/processors/measure"
+	"earshot/processors/report"
 	"earshot/processors/transcribe"
 	"earshot/processors/transcribe/hub"
 	"earshot/processors/transcribe/model"
@@ -39,6 +40,7 @@ import (
 	"earshot/query/api"
 	"earshot/query/read"
 	"earshot/schemas"
+	"earshot/sinks/notify"
 	"earshot/sinks/state"
 	"earshot/sinks/warehouse"
 )
@@ -58,8 +60,10 @@ type Config struct {
 	Models     hub.Config
 	Measure    measure.Config
 	Analyze    analyze.Config
+	Report     report.Config
 	State      state.Config
 	Warehouse  warehouse.Config
+	Notify     notify.Config
 }
 
 // LogConfig says what is logged and where events are described.
@@ -74,6 +78,7 @@ type cli struct {
 	Validate validate         `cmd:"" help:"Print the configuration as it resolves, secrets masked, and exit."`
 	Replay   replay           `cmd:"" help:"Take dead letters back into the pipeline."`
 	Admin    admin            `cmd:"" help:"Manage organisations, users and plans."`
+	Report   again            `cmd:"" help:"Make the files of a report again, from the facts that were kept with it."`
 	Model    models           `cmd:"" help:"Speech models: get one by name, list them, choose one."`
 	Child    whisperChild     `cmd:"" name:"whisper-child" hidden:"" help:"The recogniser, in a process of its own so that a crash in C costs one job."`
 	Version  kong.VersionFlag `help:"Print the version."`
@@ -95,7 +100,7 @@ func main() {
 type serve struct {
 	Data   string   `help:"Folder of the embedded engines and of work in progress (EARSHOT_DATA)." placeholder:"DIR"`
 	Listen string   `help:"Address of the API and of /metrics; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	Roles  []string `help:"What this process does: all, or some of api, transcribe, analyze, sink." default:"all" enum:"all,api,transcribe,analyze,sink"`
+	Roles  []string `help:"What this process does: all, or some of api, transcribe, analyze, report, sink, notify." default:"all" enum:"all,api,transcribe,analyze,report,sink,notify"`
 }
 
 func (s *serve) has(role string) bool {
@@ -123,15 +128,15 @@ func load(data string) (cfg Config, log *slog.Logger, err error) {
 // Run starts what the roles name and stops it in the order in which data
 // flows, so that nothing is taken in that cannot be finished:
 //
-//	          1                    2                      3               4
-//	api ──► tasks ──► transcribe, analyze ──► warehouse, state ──► engines
-//	stops taking in   finish or release       insert, commit       close
+//	          1                       2                           3               4
+//	api ──► tasks ──► transcribe, analyze, report ──► warehouse, state ──► engines
+//	stops taking in   finish or release               insert, commit       close
 func (s *serve) Run(ctx context.Context) error {
 	cfg, log, err := load(s.Data)
 	if err != nil {
 		return err
 	}
-	listener, err := listen(s.Listen)
+	listener, err := api.Listen(s.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
@@ -164,6 +169,11 @@ func (s *serve) Run(ctx context.Context) error {
 		door := ingest.NewDoor(cfg.Ingest, p.store, p.producer, p.codec, p.engines.Blobs, p.metrics, log)
 		work = append(work, p.worker(analyze.Stage(a, p.store, door.Save, read.New(p.engines.ClickHouse), cfg.Measure), cfg.Process.AnalyzeSlots))
 	}
+	if s.has("report") {
+		m := p.reports()
+		defer m.Close()
+		work = append(work, p.worker(m.Stage(), report.Slots))
+	}
 	if s.has("sink") {
 		if err := warehouse.Migrate(ctx, p.engines.SQL()); err != nil {
 			return fmt.Errorf("ClickHouse migrations: %w", err)
@@ -172,7 +182,7 @@ func (s *serve) Run(ctx context.Context) error {
 		sinks = append(sinks, drain.Actor{Name: schemas.StageWarehouse, Run: w.Run},
 			drain.Actor{Name: schemas.StageState, Run: state.NewProjection(p.store, p.engines.Kafka, p.codec, p.metrics, log).Run})
 	}
-	if intake, err = p.intake(listener, s.has("api")); err != nil {
+	if intake, err = p.intake(listener, s.has("api"), s.has("notify")); err != nil {
 		return err
 	}
 	log.Info("earshot serves", "address", listener.Addr().String(), "roles", strings.Join(s.Roles, ","), "data", cfg.Engines.Data, "version", version)
@@ -224,7 +234,7 @@ func (p *program) prepare(ctx context.Context) (err error) {
 	if err := p.engines.EnsureTopics(ctx, schemas.Topics); err != nil {
 		return err
 	}
-	for _, group := range []string{schemas.GroupTranscribe, schemas.GroupAnalyze} {
+	for _, group := range []string{schemas.GroupTranscribe, schemas.GroupAnalyze, schemas.GroupReport} {
 		if err := p.engines.EnsureShareGroup(ctx, group, p.cfg.Process.Lock); err != nil {
 			return err
 		}
@@ -259,27 +269,20 @@ func (p *program) worker(stage processors.Stage, slots int) drain.Actor {
 	return drain.Actor{Name: stage.Name, Run: w.Run}
 }
 
-// listen waits a little for the address: a process that was killed while it
-// started another program leaves a copy of itself that holds the socket for
-// some more milliseconds.
-func listen(address string) (l net.Listener, err error) {
-	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(20 * time.Millisecond) {
-		if l, err = net.Listen("tcp", address); !errors.Is(err, syscall.EADDRINUSE) {
-			break
-		}
-	}
-	return l, err
+func (p *program) reports() *report.Maker {
+	return report.New(p.cfg.Report, version, p.store, read.New(p.engines.ClickHouse), p.engines.Blobs, p.producer, p.log)
 }
 
 // intake returns the API and, where accounts are served, the creation of the
-// first one, which has to wait for the state; until then /readyz is red.
-func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.Actor, err error) {
+// first one, which has to wait for the state; until then /readyz is red. With it
+// come the clock of scheduled reports and what tells of them.
+func (p *program) intake(listener net.Listener, serveAccounts, schedules bool) (actors []drain.Actor, err error) {
 	c := p.cfg.API
 	if c.UploadDir == "" {
 		c.UploadDir = p.tmp
 	}
-	if c.JWTSecret == "" {
-		if c.JWTSecret, err = config.Secret(filepath.Join(p.cfg.Engines.Data, "jwt.key")); err != nil {
+	for file, key := range map[string]*string{"jwt.key": &c.JWTSecret, "webhook.key": &p.cfg.Notify.Key} {
+		if *key, err = config.Secret(*key, filepath.Join(p.cfg.Engines.Data, file)); err != nil {
 			return nil, err
 		}
 	}
@@ -291,29 +294,25 @@ func (p *program) intake(listener net.Listener, accounts bool) (actors []drain.A
 	if err != nil {
 		return nil, err
 	}
-	var booted atomic.Bool
-	booted.Store(!accounts)
+	tell := notify.New(p.cfg.Notify, notify.Deps{Store: p.store, NewClient: p.engines.Kafka, Codec: p.codec, Blobs: p.engines.Blobs, Metrics: p.metrics, Save: door.Save, Audit: auditor.Record, Log: p.log})
+	first := &accounts.FirstStart{Accounts: people, Config: p.cfg.Bootstrap, Out: os.Stdout}
 	web := api.New(c, api.Deps{
-		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Metrics: p.registry, Log: p.log, SystemOnly: !accounts,
+		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Notifier: api.Notifier{Secret: tell.Secret, Test: tell.Test}, Metrics: p.registry, Log: p.log, SystemOnly: !serveAccounts,
 		Health: func(ctx context.Context) map[string]error {
 			health := p.engines.Health(ctx)
 			health["state"] = p.store.Ready(ctx)
-			if !booted.Load() {
-				health["accounts"] = errors.New("the first administrator is not created yet")
+			if err := first.Done(); err != nil && serveAccounts {
+				health["accounts"] = err
 			}
 			return health
 		},
 	})
 	actors = []drain.Actor{{Name: "api", Run: func(ctx context.Context) error { return web.Serve(ctx, listener) }}}
-	if accounts {
-		actors = append(actors, drain.Actor{Name: "bootstrap", Run: func(ctx context.Context) error {
-			if err := p.bootstrap(ctx, people); err != nil {
-				return err
-			}
-			booted.Store(true)
-			<-ctx.Done()
-			return nil
-		}})
+	if serveAccounts {
+		actors = append(actors, drain.Actor{Name: "bootstrap", Run: first.Run})
+	}
+	if schedules {
+		actors = append(actors, drain.Actor{Name: "schedule", Run: schedule.NewClock(p.store, door, p.log).Run}, drain.Actor{Name: schemas.StageNotify, Run: tell.Run})
 	}
 	return actors, nil
 }
@@ -325,31 +324,14 @@ func (p *program) accounts() (*ingest.Door, *accounts.Accounts, *ingest.Auditor,
 	return door, accounts.New(p.store, door, prices), ingest.NewAuditor(p.producer, p.codec, p.metrics, p.log), err
 }
 
-func (p *program) bootstrap(ctx context.Context, people *accounts.Accounts) error {
-	if err := p.store.AwaitReady(ctx); err != nil {
-		return err
-	}
-	generated, err := people.Bootstrap(ctx, p.cfg.Bootstrap)
-	if generated != "" {
-		fmt.Printf("First administrator: %s, password %s (shown once)\n", p.cfg.Bootstrap.Email, generated)
-	}
-	return err
-}
-
-type validate struct {
-	Markdown bool `help:"Print the table of all variables, as the README has it, instead."`
-}
+type validate struct{ config.Show }
 
 func (v validate) Run() error {
 	cfg, _, err := load("")
 	if err != nil {
 		return err
 	}
-	if v.Markdown {
-		_, err = fmt.Print(config.Table(&cfg))
-		return err
-	}
-	return config.Print(os.Stdout, &cfg)
+	return v.Write(os.Stdout, &cfg)
 }
 
 type replay struct {
@@ -403,8 +385,32 @@ func (a *admin) ProvideConsole() (*accounts.Console, error) {
 // stateTime is how long the commands wait for the state.
 const stateTime = time.Minute
 
-func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Auditor) error) (err error) {
-	cfg, log, err := load(a.Data)
+func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Auditor) error) error {
+	return withState(ctx, a.Data, func(p *program) error {
+		_, people, auditor, err := p.accounts()
+		if err != nil {
+			return err
+		}
+		return do(people, auditor)
+	})
+}
+
+type again struct {
+	Data string `help:"Data folder, when the engines are embedded and earshot serve is stopped." placeholder:"DIR"`
+	report.Command
+}
+
+func (a *again) Run(ctx context.Context) error {
+	return withState(ctx, a.Data, func(p *program) error {
+		m := p.reports()
+		defer m.Close()
+		return a.Command.Run(ctx, m, os.Stdout)
+	})
+}
+
+// withState is what a command does that needs the state.
+func withState(ctx context.Context, data string, do func(*program) error) (err error) {
+	cfg, log, err := load(data)
 	if err != nil {
 		return err
 	}
@@ -413,10 +419,6 @@ func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Au
 		return err
 	}
 	defer p.close()
-	_, people, auditor, err := p.accounts()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if cfg.Engines.RedisURL == "" { // it is empty, and no other process fills it
@@ -431,7 +433,7 @@ func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Au
 	if err := p.store.AwaitReady(ready); err != nil {
 		return errors.Join(state.ErrNotReady, err)
 	}
-	return do(people, auditor)
+	return do(p)
 }
 
 type whisperChild struct{}

@@ -56,14 +56,16 @@ func NewDoor(cfg Config, store *state.Store, producer *kgo.Client, codec *schema
 
 // Submission is what an adapter hands in. Task needs Org, User, Type, Source
 // and what the source knows; Submit fills Code, ID, CreatedAt, Digest of text,
-// Blob, and what is reserved.
+// Blob, and what is reserved. Adapters are sources of conversations; a report is
+// ordered through the same door.
 type Submission struct {
 	Task       schemas.Task
 	Channels   []schemas.Channel // who is on which; empty = schemas.ChannelRoles of Task.Source
 	Utterances []schemas.Utterance
-	Text       string // the conversation as one text; "" for audio
-	Bulk       bool   // backfill: after all live work
-	Audio      string // path of a received file, to be stored as a blob; "" for text
+	Report     *schemas.ReportOrder // of a task of type callreport, whose ReportType and Language are set
+	Text       string               // the conversation as one text; "" for audio
+	Bulk       bool                 // backfill: after all live work
+	Audio      string               // path of a received file, to be stored as a blob; "" for text
 }
 
 // Receipt is the answer of Submit. At most one of the flags is set.
@@ -76,7 +78,7 @@ type Receipt struct {
 // Submit takes a conversation in: identity, duplicates and quota in one step in
 // Redis, the audio into the blob store, the event onto the log with acks=all,
 // and only then the answer. Errors are *schemas.Error (4001, 4044, 4050, 4099,
-// 4220, 5030, ...).
+// 4220, 5030, ...; of reports 4062, and 4602 for 4044 and 4050).
 func (d *Door) Submit(ctx context.Context, s Submission) (Receipt, error) {
 	begin := time.Now()
 	d.metrics.In(schemas.StageSubmit).Inc()
@@ -100,7 +102,7 @@ func (d *Door) submit(ctx context.Context, s *Submission) (Receipt, error) {
 	}
 	a, err := d.accept(ctx, s)
 	if err != nil {
-		return Receipt{}, err
+		return Receipt{}, reportError(s.Task, err)
 	}
 	switch a.Outcome {
 	case state.Duplicate:
@@ -133,7 +135,7 @@ func (d *Door) keepAndPublish(ctx context.Context, s *Submission) error {
 	if err := d.keep(ctx, s); err != nil {
 		return errors.Join(err, ErrNeverSent)
 	}
-	return d.publish(ctx, topicOf(s), schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances})
+	return d.publish(ctx, topicOf(s), schemas.TaskSubmitted{Task: s.Task, Channels: s.Channels, Utterances: s.Utterances, Report: s.Report})
 }
 
 // How long a second caller waits for the first one's outcome, and how often it looks.
@@ -144,13 +146,13 @@ const (
 
 func (d *Door) accept(ctx context.Context, s *Submission) (state.Acceptance, error) {
 	deadline := time.Now().Add(inFlightWait)
+	if err := d.mayReport(ctx, s.Task); err != nil {
+		return state.Acceptance{}, unready(err)
+	}
 	for {
 		a, err := d.store.Accept(ctx, s.Task, s.Text)
-		if errors.Is(err, state.ErrNotReady) {
-			return a, schemas.Because(schemas.CodeUnavailable, err, "the state is being rebuilt from the log")
-		}
 		if err != nil || a.Outcome != state.InFlight {
-			return a, err
+			return a, unready(err)
 		}
 		if time.Now().After(deadline) {
 			return a, schemas.Fail(schemas.CodeInProgress, "")
@@ -161,6 +163,13 @@ func (d *Door) accept(ctx context.Context, s *Submission) (state.Acceptance, err
 		case <-time.After(inFlightStep):
 		}
 	}
+}
+
+func unready(err error) error {
+	if errors.Is(err, state.ErrNotReady) {
+		return schemas.Because(schemas.CodeUnavailable, err, "the state is being rebuilt from the log")
+	}
+	return err
 }
 
 // Text is billed by 50 KB (seed section 12, "Base rates").
@@ -192,6 +201,8 @@ func prepare(s *Submission) error {
 		sum := sha256.Sum256([]byte(s.Text))
 		t.Digest, t.Bytes = hex.EncodeToString(sum[:]), int64(len(s.Text))
 		t.Reserved = (t.Bytes + chatUnitBytes - 1) / chatUnitBytes
+	case schemas.TypeReport:
+		return prepareReport(s)
 	default:
 		return schemas.Fail(schemas.CodeInvalid, "task type %q cannot be submitted", t.Type)
 	}
@@ -215,6 +226,8 @@ func Resource(taskType string) string {
 func topicOf(s *Submission) string {
 	bulk := s.Bulk && s.Task.Processing != schemas.ProcessPriority
 	switch {
+	case s.Report != nil:
+		return schemas.TopicReport
 	case s.Audio != "" && bulk:
 		return schemas.TopicAudioBulk
 	case s.Audio != "":

@@ -6,6 +6,7 @@ const (
 	SourceAudio  = "audio"  // POST /addtaskaudio
 	SourceChat   = "chat"   // POST /add_chat_analysis_task
 	SourceEmail  = "email"  // the same, with e-mails
+	SourceReport = "report" // POST /user/callreport: no conversation, but a task as well
 )
 
 // channelRoles says, by source, whose voice each channel of a recording

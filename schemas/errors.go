@@ -10,6 +10,7 @@ type Code int64
 const (
 	CodeInvalid       Code = 4001
 	CodeMissing       Code = 4002
+	CodeBadPath       Code = 4003
 	CodeBadToken      Code = 4012
 	CodeNoTaskCode    Code = 4020
 	CodeTaskNotFound  Code = 4021
@@ -71,6 +72,7 @@ type Meaning struct {
 var Errors = map[Code]Meaning{
 	CodeInvalid:       {200, "Invalid data or parameter format"},
 	CodeMissing:       {200, "Required parameter is missing"},
+	CodeBadPath:       {200, "Invalid path"},
 	CodeBadToken:      {401, "Invalid or expired token"},
 	CodeNoTaskCode:    {200, "task_code is not specified"},
 	CodeTaskNotFound:  {200, "Task not found"},
@@ -176,11 +178,11 @@ func (e *Error) Message(lang string) string {
 
 // RecordFault decides, here and nowhere else, whose fault a failure is. The
 // record's (bad audio, unknown language: code below 5000, and a missing model,
-// which no retry installs) ends the task in error at once; anything else is
-// ours and is tried again.
+// which no retry installs, and a report that its maker has given up on) ends the
+// task in error at once; anything else is ours and is tried again.
 func RecordFault(err error) (*Error, bool) {
 	var e *Error
-	if errors.As(err, &e) && (e.Code < CodeInternal || e.Code == CodeNoModel) {
+	if errors.As(err, &e) && (e.Code < CodeInternal || e.Code == CodeNoModel || e.Code == CodeReport) {
 		return e, true
 	}
 	return nil, false

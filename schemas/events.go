@@ -120,12 +120,25 @@ const (
 	ReportDaily    = "daily"    // one day, hour by hour
 )
 
+// ReportOrder is the period that a report is about: the time [From, Until).
+// Days and hours are those of Zone.
+type ReportOrder struct {
+	From  time.Time `avro:"from"`
+	Until time.Time `avro:"until"`
+	Zone  string    `avro:"zone"` // IANA name
+}
+
+// MaxReportPeriod bounds Until - From of a ReportOrder: a year, the days around
+// it that somebody may add, and an hour for clocks that were changed between.
+const MaxReportPeriod = 400*24*time.Hour + time.Hour
+
 // TaskSubmitted is the one event of a submission: the task, and what a
 // processor needs beyond it. Topics tasks.audio, tasks.text, tasks.report.
 type TaskSubmitted struct {
-	Task       Task        `avro:"task"`
-	Channels   []Channel   `avro:"channels"`   // audio: roles by channel; empty = ChannelRoles(Task.Source)
-	Utterances []Utterance `avro:"utterances"` // text: cleaned and split once, at ingest
+	Task       Task         `avro:"task"`
+	Channels   []Channel    `avro:"channels"`   // audio: roles by channel; empty = ChannelRoles(Task.Source)
+	Utterances []Utterance  `avro:"utterances"` // text: cleaned and split once, at ingest
+	Report     *ReportOrder `avro:"report"`     // nil for all but reports; Task has type and language of one
 }
 
 // Utterance is one turn of a conversation.
@@ -231,7 +244,14 @@ type TaskStatus struct {
 	Error     string    `avro:"error_message"` // for a person: what was wrong and what to do
 	CSAT      *int64    `avro:"csat"`          // set with StatusCompleted
 	UpdatedAt time.Time `avro:"updated_at"`
+	// Files are the names of what a completed report left in the blob store, the
+	// one to open first at the front; see ReportKey.
+	Files []string `avro:"files"`
 }
+
+// ReportKey is where a file of a report lies in the blob store. Both parts of
+// its folder are ours; name is one of TaskStatus.Files.
+func ReportKey(t Task, name string) string { return t.Org + "/reports/" + t.Code + "/" + name }
 
 // EntityChanged is one version of a directory, user, organisation, plan,
 // checklist question, script or saved filter. Topic entities (compacted).
@@ -280,7 +300,7 @@ type DeadLetter struct {
 	Offset    int64     `avro:"offset"`
 	Key       []byte    `avro:"key"`
 	Value     []byte    `avro:"value"`
-	Stage     string    `avro:"stage"`  // transcribe, analyze, warehouse, state
+	Stage     string    `avro:"stage"`  // transcribe, analyze, report, warehouse, state
 	Reason    string    `avro:"reason"` // for a person
 	Attempts  int64     `avro:"attempts"`
 	At        time.Time `avro:"at"`

@@ -7,6 +7,7 @@ const (
 	StageSubmit     = "submit"
 	StageTranscribe = "transcribe"
 	StageAnalyze    = "analyze"
+	StageReport     = "report"
 	StageWarehouse  = "warehouse"
 	StageState      = "state"
 	StageAudit      = "audit"

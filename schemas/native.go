@@ -14,7 +14,7 @@ import (
 //
 //	string, int64, float64, bool, []byte   themselves
 //	time.Time                              ["null", timestamp-micros], null for the zero time
-//	*float64, *int64                       ["null", double|long]
+//	*float64, *int64, *struct              ["null", double|long|record]
 //	struct, []T                            record, array
 
 const microsKey = "long.timestamp-micros"
@@ -71,8 +71,11 @@ func toNative(v reflect.Value) any {
 		if v.IsNil() {
 			return nil
 		}
-		if v.Elem().Kind() == reflect.Float64 {
+		switch v.Elem().Kind() {
+		case reflect.Float64:
 			return map[string]any{"double": v.Elem().Float()}
+		case reflect.Struct:
+			return map[string]any{"earshot." + v.Elem().Type().Name(): toNative(v.Elem())}
 		}
 		return map[string]any{"long": v.Elem().Int()}
 	}

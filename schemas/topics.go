@@ -25,6 +25,7 @@ const (
 const (
 	GroupTranscribe = "earshot.transcribe" // share
 	GroupAnalyze    = "earshot.analyze"    // share
+	GroupReport     = "earshot.report"     // share
 	GroupWarehouse  = "earshot.warehouse"  // classic
 	GroupState      = "earshot.state"      // classic
 )

@@ -69,7 +69,7 @@ type pairs struct {
 }
 
 func (p *pairs) add(key, value string) {
-	if value = clean(value); strings.TrimSpace(value) != "" {
+	if value = schemas.Printable(value); strings.TrimSpace(value) != "" {
 		p.list = append(p.list, [2]string{p.w.words[key], value})
 	}
 }
@@ -110,7 +110,7 @@ func (w *writing) summary() section {
 	if text == "" && w.Analysis.NoSpeech {
 		text = w.words["no_speech"]
 	}
-	return section{w.words["summary"], []block{{text: clean(text)}}}
+	return section{w.words["summary"], []block{{text: schemas.Printable(text)}}}
 }
 
 func (w *writing) scores() section {
@@ -169,7 +169,7 @@ func (w *writing) issues() section {
 	}
 	add("risks", w.signals(schemas.DictRisk, "risk_signals.", a.RiskSignals))
 	if proofs := w.proofs("key_obstacles"); len(proofs) > 0 {
-		add("obstacles", []item{{clean(a.Obstacles), proofs}})
+		add("obstacles", []item{{schemas.Printable(a.Obstacles), proofs}})
 	}
 	if len(s.blocks) == 0 {
 		s.blocks = append(s.blocks, block{text: w.words["no_issues"]})
@@ -192,7 +192,7 @@ func (w *writing) signals(dictionary, judgement string, keys []string) (items []
 
 func (w *writing) numbered(judgement string, texts []string) (items []item) {
 	for i, text := range texts {
-		items = append(items, item{clean(text), w.proofs(judgement + strconv.Itoa(i))})
+		items = append(items, item{schemas.Printable(text), w.proofs(judgement + strconv.Itoa(i))})
 	}
 	return items
 }
@@ -204,7 +204,7 @@ func (w *writing) proofs(judgement string) (out []string) {
 			if e.Start != nil {
 				place += ", " + clock(*e.Start)
 			}
-			quote := strings.ReplaceAll(clean(e.Quote), "\n", " ")
+			quote := strings.ReplaceAll(schemas.Printable(e.Quote), "\n", " ")
 			out = append(out, fmt.Sprintf(w.words["quoted"], quote, place))
 		}
 	}
@@ -220,7 +220,7 @@ func (w *writing) checklist() section {
 	table := [][]string{{w.words["question"], w.words["answer"], w.words["evidence"]}}
 	for _, q := range w.Analysis.Checklist {
 		quotes := w.proofs("checklist." + strconv.FormatInt(q.ID, 10))
-		table = append(table, []string{clean(q.Question), clean(schemas.AnswerName(q.Answer, w.lang)), strings.Join(quotes, "\n")})
+		table = append(table, []string{schemas.Printable(q.Question), schemas.Printable(schemas.AnswerName(q.Answer, w.lang)), strings.Join(quotes, "\n")})
 	}
 	s.blocks = []block{{table: table}}
 	return s
@@ -237,7 +237,7 @@ func (w *writing) transcript() section {
 	}
 	turns := make([]turn, len(w.Utterances))
 	for i, u := range w.Utterances {
-		turns[i] = turn{speaker: w.speaker(u.Speaker, u.RoleConfidence != nil), role: u.Speaker, text: clean(u.Text)}
+		turns[i] = turn{speaker: w.speaker(u.Speaker, u.RoleConfidence != nil), role: u.Speaker, text: schemas.Printable(u.Text)}
 		if u.Start != nil {
 			turns[i].at = clock(*u.Start)
 		}
@@ -269,7 +269,7 @@ func (w *writing) term(dictionary, key string) string {
 			return t.Name(w.lang)
 		}
 	}
-	return clean(key)
+	return schemas.Printable(key)
 }
 
 func percent(share *float64) string {

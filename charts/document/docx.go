@@ -71,7 +71,7 @@ func (p *page) title(w *writing) {
 	head := p.AddEmptyParagraph()
 	head.Spacing(0, 60)
 	fill(head, w.words["title"], func(r *docx.Run) { r.Size(20).Bold(true).Color(ink) })
-	if name := clean(w.Analysis.Task.FileName); name != "" {
+	if name := schemas.Printable(w.Analysis.Task.FileName); name != "" {
 		below := p.AddEmptyParagraph()
 		below.Spacing(0, 120)
 		fill(below, name, func(r *docx.Run) { r.Size(11).Color(faint) })

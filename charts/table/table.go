@@ -1,6 +1,12 @@
 // Package table holds the tables of a report and writes them as CSV and XLSX.
 package table
 
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
 // Kind of a column: how its cells are shown.
 type Kind int
 
@@ -26,4 +32,42 @@ type Table struct {
 	Title   string
 	Columns []Column
 	Rows    [][]any // cells as the kind of their column says
+}
+
+// MaxRows is how many rows of a table are written; a sheet holds 1,048,576.
+const MaxRows = 500_000
+
+// check refuses a table that cannot be written. It comes before the first byte, so
+// that no half a file is left; after it a cell is nil or what its kind says.
+func (t Table) check() error {
+	if len(t.Columns) == 0 || len(t.Rows) > MaxRows {
+		return fmt.Errorf("the table %s has %d columns and %d rows: at least one column and at most %d rows are written", t.ID, len(t.Columns), len(t.Rows), MaxRows)
+	}
+	for i, row := range t.Rows {
+		if len(row) != len(t.Columns) {
+			return fmt.Errorf("row %d of the table %s has %d cells for %d columns", i, t.ID, len(row), len(t.Columns))
+		}
+		for j, cell := range row {
+			if !t.Columns[j].Kind.holds(cell) {
+				return fmt.Errorf("row %d of the table %s: the column %q cannot hold %v, a %T", i, t.ID, t.Columns[j].Name, cell, cell)
+			}
+		}
+	}
+	return nil
+}
+
+func (k Kind) holds(cell any) bool {
+	switch v := cell.(type) {
+	case nil:
+		return true
+	case string:
+		return k == Text || k == Date
+	case int64:
+		return k == Number
+	case float64:
+		return (k == Number || k == Percent || k == Duration) && !math.IsNaN(v) && !math.IsInf(v, 0)
+	case time.Time:
+		return k == Time
+	}
+	return false
 }

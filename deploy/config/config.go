@@ -168,6 +168,20 @@ func Table(cfg any) string {
 	return b.String()
 }
 
+// Show is how the configuration is looked at, for kong.
+type Show struct {
+	Markdown bool `help:"Print the table of all variables, as the README has it, instead."`
+}
+
+// Write writes what Print does of cfg or, with Markdown, its Table.
+func (s Show) Write(w io.Writer, cfg any) error {
+	if s.Markdown {
+		_, err := io.WriteString(w, Table(cfg))
+		return err
+	}
+	return Print(w, cfg)
+}
+
 // field is one variable.
 type field struct {
 	section, field, name, initial, help string

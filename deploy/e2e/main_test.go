@@ -71,6 +71,7 @@ func prerequisites() error {
 	need(err == nil, *program+" is missing: run make build")
 	_, err = chdb.Locate("")
 	need(err == nil, "libchdb.so is missing: run make setup")
+	need(installed("chromium"), "chromium is missing: run make setup")
 	need(installed("ffmpeg") && installed("ffprobe"), "ffmpeg is missing: run make setup")
 	switch *engineSet {
 	case embeddedSet:

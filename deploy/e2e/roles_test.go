@@ -30,6 +30,7 @@ func TestRolesInProcessesOfTheirOwn(t *testing.T) {
 	sink := s.role("sink")
 	s.role("transcribe")
 	analyze := s.role("analyze")
+	s.role("report")
 	api := s.role("api")
 	if err := api.Login(t.Context(), email, password); err != nil {
 		t.Fatal(err)
@@ -49,7 +50,13 @@ func TestRolesInProcessesOfTheirOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, code := range []string{chat, call} {
+	var report struct {
+		Code string `json:"report_task_code"`
+	}
+	if err := api.Post(ctx, "/user/callreport", nil, map[string]string{"start_date": "2025-10-01", "end_date": "2025-10-31"}, &report); err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{chat, call, report.Code} {
 		if task, err := api.Wait(ctx, code, 50*time.Millisecond); err != nil || task.Status != "completed" {
 			t.Errorf("task %s: %+v, %v", code, task, err)
 		}

@@ -184,6 +184,36 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+func TestSchedules(t *testing.T) {
+	h := newHouse(t)
+	made, err := h.admin("", "org create Acme")
+	h.must(err)
+	org := strings.TrimSpace(made)
+	since := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := schemas.ReportSchedule{ID: 1, Name: "Boss", Every: schemas.EveryWeek, At: "08:00", Zone: "Europe/Berlin", ReportType: schemas.ReportStandard,
+		Emails: []string{"a@b.example"}, Webhooks: []schemas.Webhook{{URL: "https://example.com/token"}}, Active: true, Since: since}
+	h.must(h.door.Save(t.Context(), org, schemas.KindSchedule, "1", s))
+	h.must(h.door.Save(t.Context(), org, schemas.KindScheduleRun, "1", schemas.ScheduleRun{Schedule: 1, Reports: []schemas.Scheduled{{From: "2026-10-05", Error: "no plan"}}}))
+	for _, step := range []struct{ command, shows string }{
+		{"schedule list --org " + org, "no plan"}, {"schedule disable " + org + " 1", ""}, {"schedule list", "off"}, {"schedule enable " + org + " 1", ""}, {"schedule list", "08:00 CE"},
+	} {
+		out, err := h.admin("", step.command)
+		if err != nil || !strings.Contains(out, step.shows) || strings.Contains(out, "token") {
+			t.Errorf("%s: %s %v", step.command, out, err)
+		}
+	}
+	kept, err := state.Get[schemas.ReportSchedule](t.Context(), h.store, org, schemas.KindSchedule, 1)
+	h.must(err)
+	if !kept.Active || !kept.Since.After(since) {
+		t.Errorf("%+v", kept)
+	}
+	for _, command := range []string{"schedule enable " + org + " 2", "schedule disable org_nobody 1"} {
+		if _, err := h.admin("", command); codeOf(err) != schemas.CodeNoRecord {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
 func TestSubscriptions(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
@@ -344,6 +374,32 @@ func TestBootstrapAfterCommands(t *testing.T) {
 	h.must(err)
 	_, err = h.Bootstrap(t.Context(), b)
 	h.must(err)
+}
+
+// A process is not ready before its first administrator is, who is told once how
+// to come in.
+func TestFirstStart(t *testing.T) {
+	h := newHouse(t)
+	for _, shown := range []int{1, 0} { // the second start finds somebody
+		var out bytes.Buffer
+		first := &FirstStart{Accounts: h.Accounts, Config: Bootstrap{Email: "boss@acme.example", Organisation: "Mine", Plan: "on_premise", Locale: "en"}, Out: &out}
+		if first.Done() == nil {
+			t.Error("it is done before it began")
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- first.Run(ctx) }()
+		for deadline := time.Now().Add(20 * time.Second); first.Done() != nil && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+		if err := <-ended; err != nil || first.Done() != nil || strings.Count(out.String(), "boss@acme.example, password ") != shown {
+			t.Errorf("%v, %v, %q", err, first.Done(), out.String())
+		}
+	}
+	if err := (&FirstStart{Accounts: newHouse(t).Accounts, Config: Bootstrap{Plan: "gold"}}).Run(t.Context()); codeOf(err) != schemas.CodePlanNotFound {
+		t.Error(err)
+	}
 }
 
 func TestPriceListOfAFile(t *testing.T) {

@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"earshot/schemas"
@@ -89,4 +91,38 @@ func (a *Accounts) administrated(ctx context.Context) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// FirstStart bootstraps the accounts of a process that serves them.
+type FirstStart struct {
+	Accounts *Accounts
+	Config   Bootstrap
+	Out      io.Writer // a password that was made up is shown there, once
+
+	done atomic.Bool
+}
+
+// Run waits for the state, bootstraps and stays until ctx ends.
+func (f *FirstStart) Run(ctx context.Context) error {
+	if err := f.Accounts.store.AwaitReady(ctx); err != nil {
+		return err
+	}
+	generated, err := f.Accounts.Bootstrap(ctx, f.Config)
+	if generated != "" {
+		fmt.Fprintf(f.Out, "First administrator: %s, password %s (shown once)\n", f.Config.Email, generated)
+	}
+	if err != nil {
+		return err
+	}
+	f.done.Store(true)
+	<-ctx.Done()
+	return nil
+}
+
+// Done is nil once somebody can log in.
+func (f *FirstStart) Done() error {
+	if !f.done.Load() {
+		return errors.New("the first administrator is not created yet")
+	}
+	return nil
 }

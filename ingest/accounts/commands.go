@@ -44,6 +44,11 @@ type Commands struct {
 		Set  planSet  `cmd:"" help:"Put an organisation on a plan, or change the terms of the running period."`
 		List planList `cmd:"" help:"Show the plans there are, or an organisation's subscriptions."`
 	} `cmd:"" help:"Plans."`
+	Schedule struct {
+		List    scheduleList    `cmd:"" help:"Show scheduled reports, and what went wrong last."`
+		Disable scheduleDisable `cmd:"" help:"Order no more reports of a schedule."`
+		Enable  scheduleEnable  `cmd:"" help:"Order them again; what was missed is not made up for."`
+	} `cmd:"" help:"Scheduled reports."`
 }
 
 // do opens the engines and leaves an audit event where do gives one.

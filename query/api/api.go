@@ -78,9 +78,10 @@ type Deps struct {
 	Door     *ingest.Door
 	Accounts *accounts.Accounts
 	Auditor  *ingest.Auditor
-	Blobs    *blob.Bucket                           // audio
+	Blobs    *blob.Bucket                           // audio, and files of reports
 	Health   func(context.Context) map[string]error // by engine; nil is well
 	DiskFree func() error                           // not nil: no more uploads
+	Notifier Notifier                               // of scheduled reports
 	// Checklist are the built-in questions by language, in force where an
 	// organisation has none of its own.
 	Checklist map[string][]schemas.ChecklistQuestion
@@ -106,6 +107,7 @@ type API struct {
 	strangers *limiter       // by address
 	documents *places        // made at once
 	downloads *places        // of audio at once
+	tests     *limiter       // messages to recipients of scheduled reports, by organisation
 
 	grace  time.Duration
 	base   context.Context // ends when the API has stopped serving
@@ -131,6 +133,7 @@ func New(cfg Config, deps Deps) *API {
 		large:     make(chan struct{}, largeAtOnce),
 		documents: newPlaces(documentsAtOnce),
 		downloads: newPlaces(cfg.MaxUploads),
+		tests:     newLimiter(testsAMinute, testsAMinute),
 		requests:  newLimiter(cfg.RateLimit, cfg.RateBurst),
 		strangers: newLimiter(cfg.StrangerLimit, cfg.StrangerLimit),
 		grace:     grace,
@@ -219,6 +222,8 @@ func (a *API) mainApp() *fiber.App {
 	}
 	app.Get("/dictionaries", a.authenticated, a.dictionaries)
 	a.fileRoutes(app)
+	a.reportRoutes(app)
+	a.scheduleRoutes(app)
 	a.settingsRoutes(app)
 	return app
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"mime"
 	"net"
 	"path"
@@ -19,20 +20,38 @@ import (
 	"earshot/schemas"
 )
 
-// sendAudio sends the bytes of a recording as they were uploaded, or the range of
-// them that was asked for (RFC 9110 section 14). They pass through memory a
-// buffer at a time. Errors: 4046, 5030, and 416 for a range beyond the end.
+// sendAudio sends a recording as it was uploaded. Errors: 4046, and those of
+// sendBlob.
 func (a *API) sendAudio(c *fiber.Ctx, t schemas.Task) error {
 	if t.Type != schemas.TypeCall && t.Type != schemas.TypeAudio {
 		return schemas.Fail(schemas.CodeFileMissing, "")
 	}
 	// The state learns the key with the first event after the submission.
 	key := cmp.Or(t.Blob, ingest.BlobKey(t))
-	about, err := a.Blobs.Attributes(c.UserContext(), key)
-	if err != nil {
-		return blobError(err)
+	kind := t.ContentType
+	if !strings.HasPrefix(kind, "audio/") {
+		kind = fiber.MIMEOctetStream // an upload of before types were told
 	}
-	tag := `"` + t.Digest + `"`
+	name := cmp.Or(t.FileName, "audio_"+t.Code+path.Ext(key))
+	return blobError(a.sendBlob(c, stored{org: t.Org, key: key, kind: kind, name: name, tag: `"` + t.Digest + `"`}))
+}
+
+// stored is a file to be sent.
+type stored struct {
+	org, key   string // of the blob
+	kind, name string // media type, and as which name it is to be kept
+	tag        string // ETag; "": that of the blob store
+}
+
+// sendBlob sends the bytes of a blob, or the range of them that was asked for
+// (RFC 9110 section 14). They pass through memory a buffer at a time. Errors: the
+// blob store's, 5030, and 416 for a range beyond the end.
+func (a *API) sendBlob(c *fiber.Ctx, f stored) error {
+	about, err := a.Blobs.Attributes(c.UserContext(), f.key)
+	if err != nil {
+		return err
+	}
+	tag := cmp.Or(f.tag, about.ETag)
 	whole := span{0, about.Size - 1}
 	part, ok := whole, true
 	if since := c.Get(fiber.HeaderIfRange); since == "" || since == tag {
@@ -45,15 +64,11 @@ func (a *API) sendAudio(c *fiber.Ctx, t schemas.Task) error {
 	}
 	var stream *download
 	if c.Method() != fiber.MethodHead {
-		if stream, err = a.download(c, key, part); err != nil {
+		if stream, err = a.download(c, f, part); err != nil {
 			return err
 		}
 	}
-	kind := t.ContentType
-	if !strings.HasPrefix(kind, "audio/") {
-		kind = fiber.MIMEOctetStream // an upload of before types were told
-	}
-	attach(c, kind, cmp.Or(t.FileName, "audio_"+t.Code+path.Ext(key)))
+	attach(c, f.kind, f.name)
 	c.Set(fiber.HeaderETag, tag)
 	if part != whole {
 		c.Status(fiber.StatusPartialContent)
@@ -69,7 +84,12 @@ func (a *API) sendAudio(c *fiber.Ctx, t schemas.Task) error {
 	return nil
 }
 
+// blobError gives what the audio store says a code.
 func blobError(err error) error {
+	var coded *schemas.Error
+	if err == nil || errors.As(err, &coded) {
+		return err
+	}
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return schemas.Because(schemas.CodeFileMissing, err, "")
 	}
@@ -145,10 +165,10 @@ type download struct {
 
 // download opens a range of a blob. There are as many at once as uploads, half
 // of them for one organisation, and each may take as long.
-func (a *API) download(c *fiber.Ctx, key string, part span) (*download, error) {
+func (a *API) download(c *fiber.Ctx, f stored, part span) (*download, error) {
 	now, cancel := context.WithCancel(c.UserContext())
 	cancel() // nobody waits for what may take minutes
-	leave, ok := a.downloads.take(now, callOf(c.Context()).user.Org)
+	leave, ok := a.downloads.take(now, f.org)
 	if !ok {
 		return nil, schemas.Fail(schemas.CodeUnavailable, "too many downloads at once")
 	}
@@ -158,10 +178,10 @@ func (a *API) download(c *fiber.Ctx, key string, part span) (*download, error) {
 		cancel()
 		leave()
 	}
-	r, err := a.Blobs.NewRangeReader(ctx, key, part.first, part.last-part.first+1, nil)
+	r, err := a.Blobs.NewRangeReader(ctx, f.key, part.first, part.last-part.first+1, nil)
 	if err != nil {
 		end()
-		return nil, blobError(err)
+		return nil, err
 	}
 	return &download{r, c.Context().Conn(), a.cfg.ReadTimeout, time.Now().Add(a.cfg.UploadTimeout), end}, nil
 }

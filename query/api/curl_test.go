@@ -68,6 +68,9 @@ func TestExamplesRunVerbatim(t *testing.T) {
 		}
 		t.Run(group, func(t *testing.T) {
 			x, code := exampleTenant(t)
+			if group == "reports" {
+				code = madeReport(t, x, 78157, map[string]string{"report_78157.pdf": "%PDF", "report_78157.html": "<html>"}).Code
+			}
 			for i, command := range strings.Split(strings.TrimSpace(string(data)), "\n\n") {
 				t.Run(strconv.Itoa(i), func(t *testing.T) { runExample(t, group, command, x, code) })
 			}
@@ -209,7 +212,7 @@ func hasWhatTheSeedShows(t *testing.T, group string, req *http.Request, r reply)
 	endpoint := shape(contract.Template(req.Method, req.URL.Path))
 	checked := 0
 	for _, n := range seedRows(t, []string{group}) {
-		if n.kind != "field" || shape(n.endpoint) != endpoint {
+		if n.kind != "field" || shape(n.endpoint) != endpoint || strings.HasPrefix(n.proof, "Test") { // which is not in every answer
 			continue
 		}
 		checked++

@@ -50,6 +50,7 @@ type taskAnswer struct {
 	ReportType  *string     `json:"report_type"`
 	TaskCode    string      `json:"task_code"`
 	TaskLength  float64     `json:"task_length"`
+	ShortCode   string      `json:"short_code,omitempty"` // of ours, and of reports
 	Result      *taskResult `json:"task_result"`
 	Task        taskFailure `json:"task"`
 }
@@ -61,13 +62,14 @@ type taskFailure struct {
 	Error     *string `json:"error_message"`
 }
 
-// taskResult holds the text; the other fields are the seed's, for modes that
-// Earshot does not have.
+// taskResult holds the text, or of a report the names of its files; the other
+// fields are the seed's, for modes that Earshot does not have.
 type taskResult struct {
-	BlogPost       *string `json:"blog_post"`
-	ImagePrompt    *string `json:"image_prompt"`
-	NormalizedText *string `json:"normalized_text"`
-	OriginalText   *string `json:"original_text"`
+	BlogPost       *string  `json:"blog_post"`
+	ImagePrompt    *string  `json:"image_prompt"`
+	NormalizedText *string  `json:"normalized_text"`
+	OriginalText   *string  `json:"original_text"`
+	Files          []string `json:"files,omitempty"` // for GET /user/callreport/file
 }
 
 // taskCode reads a task code; 4021 for what is none, as for a code that nobody
@@ -97,7 +99,7 @@ func (a *API) getTask(c *fiber.Ctx) error {
 		return err
 	}
 	text, there := t.Text, t.HasText
-	if !there && schemas.StatusVersion(t.Status) == schemas.StatusVersion(schemas.StatusCompleted) {
+	if !there && t.Task.Type != schemas.TypeReport && schemas.StatusVersion(t.Status) == schemas.StatusVersion(schemas.StatusCompleted) {
 		if text, err = a.Reader.Text(c.UserContext(), org, code); err != nil && !isCode(err, schemas.CodeTaskNotFound) {
 			return err
 		}
@@ -111,6 +113,12 @@ func (a *API) getTask(c *fiber.Ctx) error {
 	}
 	if there {
 		answer.Result = &taskResult{OriginalText: &text}
+	}
+	if t.Task.Type == schemas.TypeReport {
+		answer.ShortCode, answer.Result = shortCode(code), nil
+		if len(t.Files) > 0 {
+			answer.Result = &taskResult{Files: t.Files}
+		}
 	}
 	return a.ok(c, answer)
 }

@@ -99,11 +99,16 @@ var million string
 // load makes rows interactions of org with the benchmarks' SQL, over a year.
 func load(t testing.TB, org string, rows int) {
 	t.Helper()
+	loadInto(t, org, rows, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), 365*24*time.Hour)
+}
+
+// loadInto is load over any time.
+func loadInto(t testing.TB, org string, rows int, begin time.Time, length time.Duration) {
+	t.Helper()
 	const piece = 20_000
-	begin := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	for first := 0; first < rows; first += piece {
 		exec(t, million, clickhouse.Named("org", org), clickhouse.Named("first", first), clickhouse.Named("rows", min(piece, rows-first)),
-			clickhouse.Named("begin", begin), clickhouse.Named("step", 365*24*3600*1000/rows))
+			clickhouse.Named("begin", begin), clickhouse.Named("step", length.Milliseconds()/int64(rows)))
 	}
 }
 

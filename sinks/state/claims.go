@@ -30,14 +30,15 @@ func idemKey(t schemas.Task) string {
 }
 
 // dupFields are the fields of the dup hash that a live task owns. File name
-// and content make a duplicate of calls only: two chats may well be equal, and
-// /addtaskaudio knows no duplicates (seed section 3).
+// and content make a duplicate of calls only: two chats may well be equal,
+// /addtaskaudio knows no duplicates (seed section 3), and a report's file is one
+// that came out.
 func dupFields(t schemas.Task) []string {
 	var fields []string
 	if t.ExternalID != "" {
 		fields = append(fields, "x"+hashed(22, t.Source, t.ExternalID))
 	}
-	if t.FileName != "" && t.Type != schemas.TypeAudio {
+	if t.FileName != "" && t.Type != schemas.TypeAudio && t.Type != schemas.TypeReport {
 		fields = append(fields, "n"+hashed(22, t.FileName))
 		if t.Digest != "" {
 			fields = append(fields, "d"+hashed(22, t.Digest))
@@ -75,6 +76,9 @@ func steps(before, after *record, periodOf func(time.Time) string, lines map[str
 	}
 	if before.live() != after.live() {
 		out = append(out, claims(after, now)...)
+	}
+	if after.Task.Type == schemas.TypeReport {
+		out = append(out, step{"report", after.Task.Org, ""})
 	}
 	return out
 }

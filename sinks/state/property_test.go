@@ -37,7 +37,7 @@ func dump(t testing.TB, rdb *redis.Client) map[string]any {
 			all[key] = members
 		case sub == subAccepting:
 			all[key] = must(rdb.ZRange(ctx, key, 0, -1).Result())
-		case inOrg || key == keyUsers:
+		case inOrg || key == keyUsers || key == keyReports:
 			fields := must(rdb.HGetAll(ctx, key).Result())
 			if sub == subLedger { // what was added and taken back leaves a zero
 				maps.DeleteFunc(fields, func(_, units string) bool { return units == "0" })
@@ -170,6 +170,9 @@ func TestAnyOrderOfEventsEndsInTheSameState(t *testing.T) {
 			for i := range rapid.IntRange(1, 3).Draw(rt, "tasks") {
 				task := upload(org, fmt.Sprint("file", i), fmt.Sprint("d", i))
 				task.ID, task.Idempotency = int64(i+1), fmt.Sprint("key", i)
+				if rapid.Bool().Draw(rt, "report") {
+					task.Type = schemas.TypeReport
+				}
 				task.Processing = rapid.SampledFrom([]string{schemas.ProcessStandard, schemas.ProcessTranscription}).Draw(rt, "processing")
 				task.CreatedAt = renewal.Add(rapid.SampledFrom([]time.Duration{-time.Second, 0}).Draw(rt, "created"))
 				events = append(events, life(rt, task)...)

@@ -45,6 +45,7 @@ type body struct {
 	ErrorCode int64            `json:"e,omitempty"`
 	Error     string           `json:"m,omitempty"`
 	CSAT      *int64           `json:"c,omitempty"`
+	Files     []string         `json:"f,omitempty"`
 	UpdatedAt time.Time        `json:"a,omitzero"`
 	Held      int64            `json:"h,omitempty"` // units of Task.Resource that the ledger holds for the task now
 	Used      map[string]int64 `json:"u,omitempty"` // units by resource that the ledger has counted
@@ -125,7 +126,7 @@ func decodeRecord(raw string) (*record, error) {
 
 func (r *record) status() schemas.TaskStatus {
 	return schemas.TaskStatus{Task: schemas.Task(r.Task), Status: r.Status, Version: r.version,
-		ErrorCode: r.ErrorCode, Error: r.Error, CSAT: r.CSAT, UpdatedAt: r.UpdatedAt}
+		ErrorCode: r.ErrorCode, Error: r.Error, CSAT: r.CSAT, UpdatedAt: r.UpdatedAt, Files: r.Files}
 }
 
 // live says whether the task owns its duplicate and idempotency keys.
@@ -139,7 +140,7 @@ func (r *record) applyStatus(e schemas.TaskStatus) bool {
 	}
 	r.version, r.id, r.digest = e.Version, e.Task.ID, shortDigest(e.Task.Digest)
 	r.Task, r.Status, r.ErrorCode, r.Error = compactTask(e.Task), e.Status, e.ErrorCode, e.Error
-	r.CSAT, r.UpdatedAt = e.CSAT, e.UpdatedAt
+	r.CSAT, r.UpdatedAt, r.Files = e.CSAT, e.UpdatedAt, e.Files
 	return true
 }
 

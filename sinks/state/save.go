@@ -32,6 +32,7 @@ type tally struct {
 	ledger map[string]int64  // key and field, see at
 	dups   map[string]string // -> code
 	idems  map[string]idem
+	owners map[string]string    // of reports, by code
 	ids    map[string]int64     // by organisation
 	latest map[string]time.Time // by organisation, the creation of its last task
 }
@@ -42,7 +43,7 @@ type idem struct {
 }
 
 func newTally(tasks int) *tally {
-	return &tally{map[string]int64{}, make(map[string]string, tasks), make(map[string]idem, tasks), map[string]int64{}, map[string]time.Time{}}
+	return &tally{map[string]int64{}, make(map[string]string, tasks), make(map[string]idem, tasks), map[string]string{}, map[string]int64{}, map[string]time.Time{}}
 }
 
 // at joins a key and a field of its hash; neither holds a NUL.
@@ -64,6 +65,8 @@ func (t *tally) take(m madeRecord) {
 			if owner, ok := t.idems[key]; !ok || owner.code > r.Task.Code {
 				t.idems[key] = idem{r.Task.Code, s[2].(int64)}
 			}
+		case "report":
+			t.owners[r.Task.Code] = s[1].(string)
 		case "id":
 			t.ids[org] = max(t.ids[org], s[1].(int64))
 		}
@@ -174,6 +177,9 @@ func (b *builder) saveTally(ctx context.Context, t *tally) error {
 	for place, units := range t.ledger {
 		key, field, _ := strings.Cut(place, "\x00")
 		fields[key] = append(fields[key], field, units)
+	}
+	for code, org := range t.owners {
+		fields[keyReports] = append(fields[keyReports], code, org)
 	}
 	for place, code := range t.dups {
 		key, field, _ := strings.Cut(place, "\x00")

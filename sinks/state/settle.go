@@ -79,7 +79,7 @@ func settleArgs(epoch string, all []settlement, places []int) (keys []string, ar
 			args = append(args, st[0], st[1], st[2])
 		}
 	}
-	return []string{keyReady, p + subLedger, p + subIDs, p + subDup, p + subAccepting}, args
+	return []string{keyReady, p + subLedger, p + subIDs, p + subDup, p + subAccepting, keyReports}, args
 }
 
 // runAll runs calls of one script in one round trip, and once more when Redis

@@ -1,6 +1,6 @@
 -- Writes task records that were merged in Go: each only if it is still the
 -- one that was read, together with everything that hangs on it.
--- KEYS 1 ready, 2 ledger, 3 ids, 4 dup, 5 accepting
+-- KEYS 1 ready, 2 ledger, 3 ids, 4 dup, 5 accepting, 6 reports
 -- ARGV 1 epoch ('' = any), 2 key prefix, then for each task: code, revision that was read
 --      ('' = there was none), record ('' = remove), number of steps, and for each step three values
 -- Answer: numbers (from 1) of the tasks that had changed meanwhile, {-1} when the state is not built
@@ -36,6 +36,8 @@ while i <= #ARGV do
         if not owner or owner > code then redis.call('SET', prefix .. 'i:' .. a, code, 'PX', b) end
       elseif step == 'freekey' then
         if redis.call('GET', prefix .. 'i:' .. a) == code then redis.call('DEL', prefix .. 'i:' .. a) end
+      elseif step == 'report' then
+        redis.call('HSET', KEYS[6], code, a)
       elseif step == 'id' then
         if tonumber(redis.call('HGET', KEYS[3], 'task') or 0) < tonumber(a) then redis.call('HSET', KEYS[3], 'task', a) end
       end

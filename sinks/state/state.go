@@ -87,6 +87,7 @@ const (
 	keyOffsets = keyPrefix + "offsets" // hash "topic/partition" -> next offset
 	keyUsers   = keyPrefix + "users"   // hash e-mail -> org/id
 	keyOrgs    = keyPrefix + "orgs"    // set of organisations
+	keyReports = keyPrefix + "reports" // hash code -> organisation, of report tasks that were begun
 )
 
 // Keys of an organisation, after its prefix.

@@ -21,6 +21,27 @@ type TaskState struct {
 	HasText bool
 }
 
+// Report gives the status of a report task whose code is all that is known of
+// it. A code that is none of a report that was begun: schemas.CodeTaskNotFound.
+// Other errors: ErrNotReady, Redis'.
+func (s *Store) Report(ctx context.Context, code string) (TaskState, error) {
+	if !validName(code) {
+		return TaskState{}, schemas.Fail(schemas.CodeTaskNotFound, "")
+	}
+	pipe := s.rdb.Pipeline()
+	ready, org := pipe.Exists(ctx, keyReady), pipe.HGet(ctx, keyReports, code)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return TaskState{}, fmt.Errorf("redis: report: %w", err)
+	}
+	switch {
+	case ready.Val() == 0:
+		return TaskState{}, s.notReady()
+	case org.Val() == "":
+		return TaskState{}, schemas.Fail(schemas.CodeTaskNotFound, "")
+	}
+	return s.Task(ctx, org.Val(), code)
+}
+
 // TaskKey names a task.
 type TaskKey struct{ Org, Code string }
 

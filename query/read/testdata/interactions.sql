@@ -9,8 +9,9 @@ INSERT INTO interactions (
     call_type, call_date, call_time, call_datetime, created_at, seconds, length, language, text, words, analysis_version, engine, role_source,
     summary, sentiment, sentiment_score, tone_id, csat, politeness, politeness_grade, empathy, tags, tag_keys, topics, intent, reason,
     resolved_status_id, priority_id, funnel_stage_id, risk_signal_ids, sales_signal_ids, checklist_ids, checklist_answers,
-    checklist_keys, script_alignment,
-    turns, operator_turns, customer_turns, word_count, analysis)
+    checklist_keys, script_alignment, script_id, script_version,
+    turns, operator_turns, customer_turns, word_count, operator_talk, customer_talk, silence, hold, interruptions, longest_monologue,
+    first_response, average_response, analysis)
 WITH
     cityHash64(number, 1) AS a, cityHash64(number, 2) AS b, cityHash64(number, 3) AS c,
     {begin:DateTime64(6, 'UTC')} + toIntervalMillisecond(number * {step:UInt64}) AS created,
@@ -24,7 +25,9 @@ WITH
         arrayMap(i -> toUInt32(pow(20000, (cityHash64(number, i) % 1000003) / 1000003)), range(100))) AS spoken,
     arrayMap(i -> concat('Tag ', toString(cityHash64(number, i) % 50)), range(a % 5)) AS marks,
     ['Yes', 'Partially', 'No'] AS answer,
-    [answer[1 + a % 3], answer[1 + b % 3], answer[1 + c % 3], answer[1 + (a + b) % 3]] AS answers
+    [answer[1 + a % 3], answer[1 + b % 3], answer[1 + c % 3], answer[1 + (a + b) % 3]] AS answers,
+    ['none', 'churn', 'complaint', 'escalation', 'legal', 'refund', 'public_review', 'fraud', 'abuse', 'repeat_contact'][1 + a % 10] AS risk,
+    ['none', 'purchase_intent', 'upsell', 'cross_sell', 'renewal', 'price_interest', 'competitor'][1 + b % 7] AS sale
 SELECT
     {org:String},
     toUUID(concat(substring(time, 1, 8), '-', substring(time, 9, 4), '-7', leftPad(lower(hex(a % 4096)), 3, '0'), '-8',
@@ -36,9 +39,16 @@ SELECT
     arrayStringConcat(arrayMap(i -> concat(if(i % 2 = 0, 'Client: ', 'Operator: '), arrayStringConcat(arraySlice(spoken, 1 + 10 * i, 10), ' ')), range(10)), '\n'),
     arrayConcat(['client', 'oper'], arrayDistinct(spoken)), 1, 'benchmark', 'channel', arrayStringConcat(arraySlice(spoken, 1, 20), ' '),
     ['positive', 'neutral', 'negative'][1 + a % 3], (b % 200) / 100 - 1, 1 + a % 4, if(c % 5 = 0, NULL, a % 11), (b % 100) / 100,
-    1 + intDiv(b % 100, 20), (c % 100) / 100, marks, arrayMap(m -> lower(m), marks), [concat('topic ', toString(b % 40))], 'to ask', 'a question',
+    1 + intDiv(b % 100, 20), (c % 100) / 100, marks, arrayMap(m -> lower(m), marks), [concat('topic ', toString(b % 40))], 'to ask', concat('reason ', toString(a % 25)),
     1 + a % 4, 1 + b % 4, 1 + c % 7, [1 + a % 10], [1 + b % 7], [1, 2, 3, 7],
-    answers, arrayMap((q, s) -> concat(toString(q), '=', s), [1, 2, 3, 7], answers), if(c % 2 = 0, NULL, a % 101), 10, 5, 5, 100,
-    concat('{"Version":1,"Summary":"', arrayStringConcat(arraySlice(spoken, 1, 20), ' '), '","Task":{"ID":', toString(number + 1), '}}')
+    answers, arrayMap((q, s) -> concat(toString(q), '=', s), [1, 2, 3, 7], answers), if(c % 2 = 0, NULL, a % 101), if(c % 2 = 0, 0, 1 + b % 2), if(c % 2 = 0, 0, 1 + a % 3),
+    10, 5, 5, 100, if(chat, NULL, heard * 0.4), if(chat, NULL, heard * 0.3), if(chat, NULL, heard * 0.2), if(chat, NULL, heard * 0.05), if(chat, NULL, a % 6),
+    if(chat, NULL, heard * 0.1), if(chat, a % 240, NULL), if(chat, b % 180, NULL),
+    concat('{"Version":1,"Summary":"', arrayStringConcat(arraySlice(spoken, 1, 20), ' '), '","Checklist":[', arrayStringConcat(arrayMap(
+        (q, s) -> concat('{"ID":', toString(q), ',"Question":"Question ', toString(q), '?","Answer":"', s, '"}'), [1, 2, 3, 7], answers), ','),
+        '],"Evidence":[', arrayStringConcat(arrayMap((judged, i) -> concat('{"Judgement":"', judged, '","Turn":', toString(i), ',"Speaker":"',
+            if(i % 2 = 0, 'customer', 'operator'), '","Quote":"', arrayStringConcat(arraySlice(spoken, 1 + 10 * i, 10), ' '), '","Start":', toString(i * 7), '}'),
+            ['csat', 'politeness', 'resolution', 'reason_for_contact', concat('risk_signals.', risk), concat('sales_signals.', sale)], range(6)), ','),
+        '],"Task":{"ID":', toString(number + 1), '}}')
 FROM numbers({first:UInt64}, {rows:UInt64})
 SETTINGS max_block_size = 4000, max_threads = 1, min_insert_block_size_rows = 20000, min_insert_block_size_bytes = 67108864

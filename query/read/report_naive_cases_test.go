@@ -1,0 +1,203 @@
+package read_test
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"earshot/query/read"
+	"earshot/schemas/report"
+)
+
+func quotesOf(w talk, n int, judgements ...string) []report.Quote {
+	out, said := []report.Quote{}, map[string]bool{"": true}
+	for _, j := range judgements {
+		for _, e := range w.evidence {
+			if (e.Judgement == j || strings.HasSuffix(j, ".") && strings.HasPrefix(e.Judgement, j)) && !said[e.Quote] && len(out) < n {
+				said[e.Quote] = true
+				out = append(out, report.Quote{Code: w.Code.String(), TaskID: w.ID, At: w.At, Speaker: e.Speaker, Text: e.Quote, Start: e.Start, About: e.Judgement})
+			}
+		}
+	}
+	return out
+}
+
+func scoreOf(w talk) *float64 {
+	return report.Score(gradeOf(w), w.Empathy, csatOf(w), w.Script, checklistOf(w))
+}
+
+// rounded is what cases are ordered by.
+func rounded(w talk) float64 { return math.Round(*scoreOf(w) * micros) }
+
+func caseOf(w talk, judgements ...string) report.Case {
+	c := report.Case{Code: w.Code.String(), TaskID: w.ID, Type: w.Type, At: w.At, Operator: w.Operator, Seconds: w.Seconds, Score: *scoreOf(w), Summary: w.Summary,
+		Quotes: quotesOf(w, 3, judgements...)}
+	if w.CSAT != nil {
+		n := int64(*w.CSAT)
+		c.CSAT = &n
+	}
+	return c
+}
+
+func extremesOf(talks []talk, n int) (best, worst []report.Case) {
+	best, worst = []report.Case{}, []report.Case{}
+	scored := only(talks, func(w talk) bool { return scoreOf(w) != nil })
+	proof := []string{"csat", "politeness", "empathy", "sentiment", "checklist.", "script.", "resolution"}
+	slices.SortStableFunc(scored, func(a, b talk) int { return cmp.Compare(rounded(b), rounded(a)) })
+	for _, w := range scored[:min(n, len(scored))] {
+		best = append(best, caseOf(w, proof...))
+	}
+	slices.SortStableFunc(scored, func(a, b talk) int {
+		return cmp.Or(cmp.Compare(rounded(a), rounded(b)), strings.Compare(b.Code.String(), a.Code.String()))
+	})
+	for _, w := range scored {
+		taken := slices.ContainsFunc(best, func(c report.Case) bool { return c.TaskID == w.ID })
+		if len(worst) < n && !taken {
+			worst = append(worst, caseOf(w, proof...))
+		}
+	}
+	return best, worst
+}
+
+func attentionOf(now []talk) []report.Case {
+	why := func(w talk) (n int) {
+		for _, is := range []bool{has(w.Risks), w.Outcome == 3, w.CSAT != nil && *w.CSAT <= 4 || w.Sentiment == "negative"} {
+			if is {
+				n++
+			}
+		}
+		return n
+	}
+	list := only(now, func(w talk) bool { return scoreOf(w) != nil && why(w) > 0 })
+	slices.SortStableFunc(list, func(a, b talk) int { return cmp.Or(cmp.Compare(why(b), why(a)), cmp.Compare(rounded(a), rounded(b))) })
+	out := []report.Case{}
+	for _, w := range list[:min(10, len(list))] {
+		out = append(out, caseOf(w, "risk_signals.", "resolution", "csat", "sentiment", "politeness", "root_cause"))
+	}
+	return out
+}
+
+// grouped is the n most frequent names, with the conversations of each.
+func grouped(talks []talk, names func(talk) []string, n int) (order []string, by map[string][]talk) {
+	by = map[string][]talk{}
+	for _, w := range talks {
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(names(w)))) {
+			by[name] = append(by[name], w)
+		}
+	}
+	for name := range by {
+		order = append(order, name)
+	}
+	slices.SortFunc(order, func(a, b string) int { return cmp.Or(cmp.Compare(len(by[b]), len(by[a])), strings.Compare(a, b)) })
+	return order[:min(n, len(order))], by
+}
+
+func topicsOf(now, before []talk, n int) []report.Topic {
+	out := []report.Topic{}
+	names := func(w talk) []string { return w.Topics }
+	order, by := grouped(now, names, n)
+	_, old := grouped(before, names, 0)
+	for _, name := range order {
+		f, was := figuresOf(by[name]), float64(len(old[name]))
+		out = append(out, report.Topic{Name: name, Count: f.Conversations, Previous: int64(was), Growth: quotient(float64(f.Conversations)-was, was), CSAT: f.CSAT, Negative: f.Negative})
+	}
+	return out
+}
+
+func reasonName(w talk) []string {
+	if w.Reason == "" {
+		return nil
+	}
+	return []string{w.Reason}
+}
+
+func reasonsOf(now, before []talk) []report.Reason {
+	out := []report.Reason{}
+	order, by := grouped(now, reasonName, 15)
+	_, old := grouped(before, reasonName, 0)
+	for _, name := range order {
+		r := report.Reason{Name: name, Count: int64(len(by[name])), Previous: int64(len(old[name])), Outcomes: []report.Count{}}
+		for id := int64(1); id <= 4; id++ {
+			if n := count(by[name], func(w talk) bool { return int64(w.Outcome) == id }); n > 0 {
+				r.Outcomes = append(r.Outcomes, report.Count{ID: id, Count: n})
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func themesOf(now []talk) []report.Theme {
+	out := []report.Theme{}
+	_, all := grouped(now, reasonName, 0)
+	order, by := grouped(only(now, func(w talk) bool { return w.Outcome == 3 }), reasonName, 10)
+	for _, name := range order {
+		theme := report.Theme{Reason: name, Unresolved: int64(len(by[name])), Total: int64(len(all[name])), CSAT: meanOf(by[name], csatOf), Quotes: []report.Quote{}}
+		for _, w := range by[name][:min(3, len(by[name]))] {
+			theme.Quotes = append(theme.Quotes, quotesOf(w, 1, "resolution", "key_obstacles", "root_cause", "reason_for_contact", "csat", "sentiment")...)
+		}
+		out = append(out, theme)
+	}
+	return out
+}
+
+func funnelOf(now, before []talk) (out []report.Stage) {
+	for id := int64(1); id <= 7; id++ {
+		at := func(w talk) bool { return int64(w.Stage) == id }
+		out = append(out, report.Stage{ID: id, Count: count(now, at), Previous: count(before, at)})
+	}
+	return out
+}
+
+func responsesOf(now []talk) *report.Responses {
+	now = only(now, func(w talk) bool { return written(w, w.First) != nil })
+	if len(now) == 0 {
+		return nil
+	}
+	var times []float64
+	for _, w := range now {
+		times = append(times, *w.First)
+	}
+	r := &report.Responses{Conversations: int64(len(now)), Median: between(times, 0.5), P90: between(times, 0.9), P95: between(times, 0.95),
+		Within: *share(now, func(w talk) bool { return *w.First <= 60 }, func(talk) bool { return true })}
+	if average := meanOf(now, func(w talk) *float64 { return w.Average }); average != nil {
+		r.Average = *average
+	}
+	return r
+}
+
+// adviceOf follows from the numbers of the report.
+func adviceOf(b *report.Business, now []talk) []report.Recommendation {
+	outcomes, resolved := map[int64]int64{}, map[int64]int64{}
+	for _, w := range now {
+		outcomes[int64(w.Outcome)]++
+		if w.Outcome == 1 {
+			for _, id := range slices.Compact(slices.Sorted(slices.Values(w.Sales))) {
+				resolved[int64(id)]++
+			}
+		}
+	}
+	return read.Advise(b, outcomes, resolved)
+}
+
+func origin(now []talk) report.Provenance {
+	p := report.Provenance{Log: []report.Position{}, Engines: []report.Engine{}, Scripts: []report.Script{}}
+	order, by := grouped(now, func(w talk) []string {
+		if w.Analysed == 0 {
+			return nil
+		}
+		return []string{w.Engine}
+	}, 100)
+	for _, name := range order {
+		p.Engines = append(p.Engines, report.Engine{Name: name, Conversations: int64(len(by[name]))})
+	}
+	for id := int64(1); id <= 2; id++ {
+		for version := int64(1); version <= 3; version++ {
+			if n := count(now, func(w talk) bool { return w.ScriptID == id && w.ScriptVer == version }); n > 0 {
+				p.Scripts = append(p.Scripts, report.Script{ID: id, Version: version, Conversations: n})
+			}
+		}
+	}
+	return p
+}
