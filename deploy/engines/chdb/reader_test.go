@@ -42,6 +42,8 @@ func TestTheReaderReadsItsViewsOnly(t *testing.T) {
 		{"a quoted function", "", "SELECT `file`('/etc/passwd')", denied, "cannot use the name file"},
 		{"an escaped function", "", `SELECT "fi\x6ce"('/etc/passwd')`, denied, "cannot use the name file"},
 		{"a hidden function", "", "SELECT \u2018 ' \u2019, file('/etc/passwd'), \u2018 ' \u2019", denied, "cannot use the name file"},
+		{"a function on another line", "", "SELECT 'a\\' -- ',\n', /* */\tfile\n('/etc/passwd')", 400, ""},
+		{"a name of two lines", "", "SELECT\n\t'a\\'\\\\' AS `b\\`c`", allowed, "a'\\\\\n"},
 		{"a function of columns", "", "SELECT * APPLY(file) FROM (SELECT '/etc/passwd' AS s)", denied, "cannot use the name file"},
 		{"a file, explained", "", "EXPLAIN SELECT file('/etc/passwd')", denied, "cannot use the name file"},
 		{"a file in other words", "dialect=kusto&allow_experimental_kusto_dialect=1", "print file('/etc/passwd')", denied, "READONLY"},

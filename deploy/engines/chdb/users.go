@@ -84,7 +84,7 @@ func (s *Server) checkReader(req *request) error {
 	if err != nil {
 		return err
 	}
-	res, err := session.run("SELECT formatQuerySingleLine({sql:String})", "RawBLOB", map[string]string{"sql": req.text})
+	res, err := session.run("SELECT formatQuerySingleLine("+quoteString(req.text)+")", "RawBLOB", nil)
 	s.sessions.put(session, err == nil)
 	if err != nil {
 		return err
