@@ -38,6 +38,7 @@ import (
 	"earshot/processors/transcribe/model"
 	"earshot/processors/transcribe/whisper"
 	"earshot/query/api"
+	"earshot/query/bi"
 	"earshot/query/read"
 	"earshot/schemas"
 	"earshot/sinks/notify"
@@ -375,6 +376,7 @@ func (m *models) ProvideHub() (*hub.Hub, error) {
 type admin struct {
 	Data string `help:"Data folder, when the engines are embedded and earshot serve is stopped." placeholder:"DIR"`
 	accounts.Commands
+	BI bi.Commands `cmd:"" name:"bi" help:"Accounts for BI tools, one per organisation, on an external ClickHouse."`
 }
 
 // ProvideConsole is called by kong for the subcommands, once the flags are read.
@@ -391,6 +393,7 @@ func (a *admin) open(ctx context.Context, do func(*accounts.Accounts, *ingest.Au
 		if err != nil {
 			return err
 		}
+		a.BI.ClickHouse = p.engines.ClickHouse
 		return do(people, auditor)
 	})
 }

@@ -33,6 +33,7 @@ const (
 	AuditPassword      = "user.password"
 	AuditOrganisation  = "organisation"
 	AuditPlan          = "plan"
+	AuditBI            = "bi" // the account for BI tools
 )
 
 // CommandLine stands for the address of who uses `earshot admin`.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,6 +25,7 @@ import (
 	_ "gocloud.dev/blob/s3blob" // the s3:// scheme
 
 	"earshot/deploy/engines/chdb"
+	"earshot/schemas"
 )
 
 // openClickHouse connects to the configured ClickHouse or starts chDB.
@@ -40,9 +42,11 @@ func (e *Engines) openClickHouse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	limits := maps.Clone(schemas.BILimits)
+	limits["max_memory_usage"] = uint64(e.cfg.ClickHouseMemory) / 2 // the rest is the program's own
 	server, err := chdb.Open(chdb.Options{
-		Library: library, Dir: filepath.Join(e.cfg.Data, "clickhouse"), Listen: e.cfg.ClickHouseListen,
-		User: e.cfg.ClickHouseUser, Password: e.cfg.ClickHousePassword, MaxMemory: e.cfg.ClickHouseMemory,
+		Library: library, Dir: filepath.Join(e.cfg.Data, "clickhouse"), Listen: e.cfg.ClickHouseListen, MaxMemory: e.cfg.ClickHouseMemory,
+		User: e.cfg.ClickHouseUser, Password: e.cfg.ClickHousePassword, Readable: schemas.BIViews, Limits: limits,
 	}, e.log)
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ const (
 	codeIntoOutfile       = 205
 	codeCannotDecompress  = 271
 	codeQueryWasCancelled = 394
+	codeAccessDenied      = 497
 	codeAuthentication    = 516
 	codeQueryTooLarge     = 191
 	codeTooManyBytes      = 307
@@ -50,7 +51,7 @@ const (
 // httpStatus is the status ClickHouse answers an error with (src/Server/HTTP/exceptionCodeToHTTPStatus.cpp).
 func (e *Exception) httpStatus() int {
 	switch e.Code {
-	case 192, 193, codeAuthentication, codeReadonly, 291, 497: // unknown user, wrong password, ..., access denied
+	case 192, 193, codeAuthentication, codeReadonly, 291, codeAccessDenied: // unknown user, wrong password, ..., access denied
 		return http.StatusForbidden
 	case 194:
 		return http.StatusUnauthorized

@@ -32,7 +32,7 @@ func (p *sessionPool) get(req *request) (*session, error) {
 	for name, value := range req.settings {
 		set[name] = value
 	}
-	if err := s.configure(req.database, set); err != nil {
+	if err := s.configure(req.reader, req.database, set); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -81,5 +81,5 @@ func (req *request) sessionKey() string {
 		pairs = append(pairs, fmt.Sprintf("%q=%q", name, value))
 	}
 	sort.Strings(pairs)
-	return fmt.Sprintf("%q %s", req.database, strings.Join(pairs, " "))
+	return fmt.Sprintf("%t %q %s", req.reader, req.database, strings.Join(pairs, " "))
 }

@@ -16,7 +16,7 @@ import (
 // request is one statement with all that ClickHouse's HTTP interface lets come with it.
 type request struct {
 	statement
-	readonly bool
+	reader   bool // of the read-only account
 	database string
 	format   string // the output format
 	revision uint64 // of Native output
@@ -40,7 +40,7 @@ var httpOnly = map[string]bool{
 }
 
 // authenticate tells which account asks: all rights, the read-only one, or an error.
-func (s *Server) authenticate(r *http.Request) (readonly bool, err error) {
+func (s *Server) authenticate(r *http.Request) (reader bool, err error) {
 	user, password, given := r.BasicAuth()
 	if h := r.Header.Get("X-ClickHouse-User"); h != "" {
 		user, password, given = h, r.Header.Get("X-ClickHouse-Key"), true

@@ -37,7 +37,7 @@ func (s *Server) serve(ctx context.Context, a *answer, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return exceptionf(codeNotImplemented, "NOT_IMPLEMENTED", "Use GET or POST.")
 	}
-	readonly, err := s.authenticate(r)
+	reader, err := s.authenticate(r)
 	if err != nil {
 		return err
 	}
@@ -48,12 +48,24 @@ func (s *Server) serve(ctx context.Context, a *answer, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req.readonly = readonly || r.Method == http.MethodGet // as in ClickHouse: GET changes nothing
+	if r.Method == http.MethodGet {
+		req.settings["readonly"] = "1" // as in ClickHouse: GET changes nothing
+	}
+	if req.reader = reader; reader {
+		if err := req.limit(s.opts.Limits); err != nil {
+			return err
+		}
+	}
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
+	if reader {
+		if err := s.checkReader(req); err != nil {
+			return err
+		}
+	}
 	a.begin(req, r.URL.Query().Get("query_id"))
 	return s.run(ctx, a, req)
 }
@@ -80,9 +92,6 @@ func cancelled(ctx context.Context) error {
 
 // run executes the request in a session that no other has while it runs.
 func (s *Server) run(ctx context.Context, a *answer, req *request) (err error) {
-	if req.readonly {
-		req.settings["readonly"] = "1" // also forbids file(), url() and every change of a setting
-	}
 	if _, given := req.settings["max_result_bytes"]; !given && req.data == nil && !req.streamed() {
 		req.settings["max_result_bytes"] = strconv.Itoa(maxResultSize)
 	}

@@ -3,8 +3,10 @@
 package chdb
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,14 +20,16 @@ import (
 
 // Options of the embedded ClickHouse. Zero values take the defaults named here.
 type Options struct {
-	Library     string // path of libchdb.so, from Locate
-	Dir         string // data folder; one process holds it at a time
-	Listen      string // host:port; default "127.0.0.1:0", a free port on loopback
-	User        string // a read-only account for BI tools; "" for none. Its queries cannot write, change readonly, or read files and URLs
-	Password    string // of User; required with it
-	Concurrency int    // statements that run at once, default 8; as many again times 16 wait, further ones get 503
-	MaxMemory   int64  // bytes the engine may hold, default 1 GiB; a query beyond it fails
-	MaxBody     int64  // bytes of one insert, decompressed, default 1 GiB; beyond it 413
+	Library     string            // path of libchdb.so, from Locate
+	Dir         string            // data folder; one process holds it at a time
+	Listen      string            // host:port; default "127.0.0.1:0", a free port on loopback
+	User        string            // a read-only account for BI tools; "" for none
+	Password    string            // of User; required with it
+	Readable    []string          // tables and views of the database default that User may read: nothing else, no files, no URLs
+	Limits      map[string]uint64 // settings that bound a query of User, by name; a request may ask for less
+	Concurrency int               // statements that run at once, default 8; as many again times 16 wait, further ones get 503
+	MaxMemory   int64             // bytes the engine may hold, default 1 GiB; a query beyond it fails
+	MaxBody     int64             // bytes of one insert, decompressed, default 1 GiB; beyond it 413
 }
 
 const (
@@ -147,6 +151,7 @@ func (s *Server) open() (*session, error) { return openSession(s.lib, s.opts.Dir
 // The memory bound is on what ClickHouse allocates; with memory_worker_use_cgroup it would count the whole container, Go's heap and all, and refuse
 // queries for what others hold.
 const configTemplate = `<clickhouse>
+    <users_config>%s</users_config>
     <max_server_memory_usage>%d</max_server_memory_usage>
     <memory_worker_use_cgroup>0</memory_worker_use_cgroup>
     <mark_cache_size>33554432</mark_cache_size>
@@ -181,8 +186,16 @@ func writeConfig(opts Options) (string, error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("the data folder of the embedded ClickHouse: %w", err)
 	}
+	users, err := writeUsers(opts)
+	if err != nil {
+		return "", err
+	}
+	var escaped bytes.Buffer
+	if err := xml.EscapeText(&escaped, []byte(users)); err != nil {
+		return "", err
+	}
 	path := filepath.Join(opts.Dir, "config.xml")
-	if err := os.WriteFile(path, fmt.Appendf(nil, configTemplate, opts.MaxMemory), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, configTemplate, escaped.String(), opts.MaxMemory), 0o600); err != nil {
 		return "", fmt.Errorf("the configuration of the embedded ClickHouse: %w", err)
 	}
 	return path, nil

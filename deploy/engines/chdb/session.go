@@ -46,9 +46,12 @@ func (s *session) close() {
 // settings of a session, by name.
 type settings map[string]string
 
-// configure selects the database (when named) and applies settings, for the life of the session.
-func (s *session) configure(database string, set settings) error {
+// configure gives up all rights but a reader's (when asked), selects the database (when named) and applies settings, for the life of the session.
+func (s *session) configure(reader bool, database string, set settings) error {
 	var sql strings.Builder
+	if reader {
+		sql.WriteString("SET ROLE " + readerRole + ";")
+	}
 	if database != "" {
 		fmt.Fprintf(&sql, "USE %s;", quoteIdentifier(database))
 	}
