@@ -83,6 +83,15 @@ func tenancies(t *testing.T) map[string]tenancy {
 		"GET /user/call_check_scripts/:id/versions": get("/user/call_check_scripts/NUMBER/versions"),
 		"POST /user/call_check_scripts/edit/:id":    send("POST", "/user/call_check_scripts/edit/NUMBER", `{"title": "t"}`), "POST /user/call_check_scripts/delete/:id": send("POST", "/user/call_check_scripts/delete/NUMBER", `{"script_id": NUMBER}`),
 	}
+	for route, c := range map[string]tenancy{
+		"POST /user/callreport":      own("POST", "/user/callreport", `{"start_date": "2025-10-01", "end_date": "2025-10-31"}`),
+		"GET /user/callreport/file":  {public: "seed section 10: who knows the code of the task may have its files"},
+		"GET /user/report_schedules": own("GET", "/user/report_schedules", ""), "POST /user/report_schedules": own("POST", "/user/report_schedules", `{"name": "secret", "frequency": "daily"}`),
+		"GET /user/report_schedules/:id": get("/user/report_schedules/NUMBER"), "PUT /user/report_schedules/:id": send("PUT", "/user/report_schedules/NUMBER", `{"name": "n"}`),
+		"DELETE /user/report_schedules/:id": send("DELETE", "/user/report_schedules/NUMBER", ""), "POST /user/report_schedules/:id/test": send("POST", "/user/report_schedules/NUMBER/test", ""),
+	} {
+		all[route] = c
+	}
 	for _, path := range []string{"/tasks/filter", "/user/tasks/filter"} {
 		all["GET "+path], all["POST "+path] = get(path+"?task_code=CODE"), send("POST", path, `{"task_id": NUMBER}`)
 	}
@@ -181,6 +190,7 @@ func furnish(t *testing.T, x tenant) (code string) {
 	put(t, x.org, filtersOf(x.user), "9001", 1, schemas.SavedFilter{ID: 9001, User: 1, Name: "SECRET", Criteria: []byte(`{}`)})
 	put(t, x.org, schemas.KindScript, "9001", 1, schemas.Script{ID: 9001, Identifier: "SECRET", Title: "SECRET", Version: 1, Body: "SECRET"})
 	put(t, x.org, versionsOf(9001), "1", 1, schemas.Script{ID: 9001, Identifier: "SECRET", Version: 1, Body: "SECRET"})
+	put(t, x.org, schemas.KindSchedule, "9001", 1, schemas.ReportSchedule{ID: 9001, Name: "SECRET", Every: "daily", At: "08:00", Zone: "UTC"})
 	code = submitChat(t, x, map[string]any{"text": "Operator: SECRET", "external_id": "e", "directory_id": 9001})
 	insert(t, x, row{code: code, id: 9001, status: schemas.StatusCompleted, kind: schemas.TypeChat, text: "Operator: SECRET", operator: "SECRET",
 		analysis: &schemas.Analysis{Summary: "SECRET", Checklist: []schemas.ChecklistAnswer{{ID: 9001, Question: "SECRET?", Answer: schemas.AnswerYes}}}})
@@ -192,7 +202,7 @@ func views(t *testing.T, x tenant) map[string]string {
 	t.Helper()
 	seen := map[string]string{}
 	code, _ := the.get(t, "/tasks/filter", x.token).at("tasks", 0, "task_code").(string)
-	for _, path := range []string{"/user/tariff", "/user/vocabulary", "/user/directories", "/checklist", "/checklist/9001", "/checklist/answer/9001", "/tasks/filters/list", "/tasks/filter",
+	for _, path := range []string{"/user/tariff", "/user/vocabulary", "/user/directories", "/checklist", "/checklist/9001", "/checklist/answer/9001", "/tasks/filters/list", "/user/report_schedules/9001", "/tasks/filter",
 		"/user/call_check_scripts/9001/versions", "/gettask?task_code=" + code, "/api/calls_analysis_v2/" + code} {
 		seen[path] = the.get(t, path, x.token).raw
 	}
