@@ -61,7 +61,8 @@ type layout struct {
 	Folded     int      `json:"folded"`     // tables that are closed
 	Background string   `json:"background"` // colour of the paper
 	Hacked     bool     `json:"hacked"`
-	Texts      int      `json:"texts"` // that can be selected
+	Texts      int      `json:"texts"`  // that can be selected
+	Fading     int      `json:"fading"` // what is still coming into view
 }
 
 const look = `(() => {
@@ -81,7 +82,8 @@ const look = `(() => {
   return { charts: charts.length, empty: charts.filter(blank).map(name), overlaps: over,
     sticking: parts.concat(charts, [...document.querySelectorAll("svg, p, li")]).filter(e => !e.closest(".scroll") && e.getBoundingClientRect().right > width + 1).map(e => name(e) + " " + e.className),
     scroll: document.documentElement.scrollWidth - width, print: document.documentElement.classList.contains("print"),
-    folded: document.querySelectorAll("details:not([open])").length, background: getComputedStyle(document.body).backgroundColor, hacked: "hacked" in window, texts: document.querySelectorAll("svg text").length };
+    folded: document.querySelectorAll("details:not([open])").length, background: getComputedStyle(document.body).backgroundColor, hacked: "hacked" in window, texts: document.querySelectorAll("svg text").length,
+    fading: document.querySelectorAll("svg text[opacity], svg text[fill-opacity]").length };
 })()`
 
 // watch collects what a page complains of and what it asks for.
@@ -175,6 +177,14 @@ func TestPrintedFromTheMenu(t *testing.T) {
 		t.Fatal(err)
 	}
 	windows[2].open(t, ctx, (&url.URL{Scheme: "file", Path: file}).String(), "before-printing")
+	// The browser does not wait: what is drawn when the event is over is what is printed.
+	fading, err := chromedp.Run(ctx, chromedp.Evaluate[int](`dispatchEvent(new Event("beforeprint")), document.querySelectorAll("svg text[opacity], svg text[fill-opacity]").length`))
+	if err != nil || fading > 0 {
+		t.Errorf("%d texts are still coming into view (%v)", fading, err)
+	}
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`dispatchEvent(new Event("afterprint"))`)); err != nil {
+		t.Fatal(err)
+	}
 	yes := true
 	printed, err := chromedp.Call(ctx, pageproto.PrintToPDF, pageproto.PrintToPDFParams{PreferCSSPageSize: &yes, PrintBackground: &yes, GenerateDocumentOutline: &yes, GenerateTaggedPDF: &yes})
 	if err != nil {
@@ -238,6 +248,9 @@ func TestBrowser(t *testing.T) {
 					}
 					if len(l.Overlaps) > 0 || len(l.Sticking) > 0 || l.Scroll > 0 {
 						t.Errorf("overlaps %v, stick out %v, %d pixels to the side", l.Overlaps, l.Sticking, l.Scroll)
+					}
+					if l.Fading > 0 {
+						t.Errorf("%d texts are not there yet when the page is ready", l.Fading)
 					}
 					if l.Print != paper || (l.Folded == 0) != paper {
 						t.Errorf("print is %v, %d tables are closed", l.Print, l.Folded)
