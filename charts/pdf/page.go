@@ -30,7 +30,8 @@ const (
 )
 
 // Width is how wide a page is drawn, in CSS pixels: the sheet less its margins.
-// A page that is wider is made smaller to fit.
+// A page that is wider is made smaller to fit. A page that has margins of its own
+// (@page) has these, or its foot lies on the text.
 const Width = 697 // (sheetWidth - 2*marginSide) * 96
 
 // print prints one page in a tab of its own, which knows nothing of others.
@@ -96,16 +97,19 @@ func (t *tab) print(content []byte, footer string) ([]byte, error) {
 	}
 	wanted, err := chromedp.Run(t.ctx, chromedp.Evaluate[[]string](contentsIDs))
 	if err != nil {
-		return nil, fmt.Errorf("page numbers for the contents: %w", err)
+		return nil, fmt.Errorf("look for contents: %w", err)
+	}
+	if len(wanted) == 0 {
+		return document, nil
 	}
 	// Page numbers are known when the pages are: so it is printed again with them,
 	// and a third time where they moved something to another page.
-	for shown := map[string]int{}; len(wanted) > 0; {
+	var shown map[string]int
+	for range 2 {
 		numbers, err := pageNumbers(document, wanted)
 		if err != nil {
 			return nil, fmt.Errorf("page numbers for the contents: %w", err)
 		}
-		last := len(shown) > 0
 		if maps.Equal(numbers, shown) {
 			break
 		}
@@ -115,9 +119,6 @@ func (t *tab) print(content []byte, footer string) ([]byte, error) {
 		}
 		if document, err = t.toPDF(footer); err != nil {
 			return nil, err
-		}
-		if last {
-			break
 		}
 	}
 	return document, nil

@@ -150,6 +150,43 @@ func TestUnusedBrowserIsClosed(t *testing.T) {
 	}
 }
 
+func TestOldBrowserIsReplaced(t *testing.T) {
+	p := printer(t, settings())
+	if _, err := p.Print(t.Context(), ready("x"), ""); err != nil {
+		t.Fatal(err)
+	}
+	p.browser.printed = lifetime - 1
+	group := p.browser.cmd.Process.Pid
+	if _, err := p.Print(t.Context(), ready("x"), ""); err != nil {
+		t.Fatal(err)
+	}
+	if p.browser != nil || len(members(group)) > 0 {
+		t.Error("the browser still runs")
+	}
+}
+
+func TestTooManyWait(t *testing.T) {
+	p := printer(t, settings())
+	if err := p.turn.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	for range maxWaiting {
+		waiting.Go(func() {
+			if _, err := p.Print(t.Context(), ready("x"), ""); !errors.Is(err, errClosed) {
+				t.Error(err)
+			}
+		})
+	}
+	await(t, "the others", func() bool { return p.waiting.Load() == maxWaiting })
+	if _, err := p.Print(t.Context(), ready("x"), ""); err == nil || !strings.Contains(err.Error(), "wait for the browser already") {
+		t.Error(err)
+	}
+	p.end()
+	waiting.Wait()
+	p.turn.Release(1)
+}
+
 // BenchmarkPrint prints 40 sections, 100 pages: with a browser that is started for
 // it, and with one that runs.
 func BenchmarkPrint(b *testing.B) {
