@@ -33,9 +33,11 @@ const maxSeconds = 10
 
 // bounded gives a query its settings. Rows of one task lie in one partition (see
 // schemas/ddl), so FINAL need not merge across them.
-func bounded(ctx context.Context) context.Context {
+func bounded(ctx context.Context) context.Context { return boundedBy(ctx, maxSeconds) }
+
+func boundedBy(ctx context.Context, seconds int) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-		"max_execution_time":                          maxSeconds,
+		"max_execution_time":                          seconds,
 		"do_not_merge_across_partitions_select_final": 1,
 	}))
 }

@@ -30,6 +30,14 @@ const (
 	caseQuotes    = 3
 )
 
+// reportSeconds bounds the run time of one query of a report on the server:
+// nobody waits for its answer in front of a screen, and it may be about years.
+const reportSeconds = 60
+
+// earliest stands for any time before it: ClickHouse reads numbers of fewer
+// digits than its seconds have as years. Nothing in the table is as old.
+var earliest = time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC)
+
 //go:embed sql/*.sql
 var reportFiles embed.FS
 
@@ -109,12 +117,21 @@ type reporter struct {
 // ask runs a query of the folder sql over the period and the one before it. Its
 // columns are named as the fields of T are.
 func ask[T any](ctx context.Context, b *reporter, name string, args ...any) ([]T, error) {
-	return query[T](ctx, b, name, append(args, clickhouse.Named("since", b.previous.From)))
+	return query[T](ctx, b, name, append(args, since(b.previous)))
 }
 
 // askNow is ask over the period alone.
 func askNow[T any](ctx context.Context, b *reporter, name string, args ...any) ([]T, error) {
-	return query[T](ctx, b, name, append(args, clickhouse.Named("since", b.period.From)))
+	return query[T](ctx, b, name, append(args, since(b.period)))
+}
+
+func since(p report.Period) any { return clickhouse.Named("since", later(p.From, earliest)) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func query[T any](ctx context.Context, b *reporter, name string, args []any) ([]T, error) {
@@ -122,10 +139,10 @@ func query[T any](ctx context.Context, b *reporter, name string, args []any) ([]
 	if err := reportQueries.ExecuteTemplate(&text, name, nil); err != nil {
 		return nil, databaseError(err)
 	}
-	args = append(args, clickhouse.Named("org", b.org), clickhouse.Named("from", b.period.From), clickhouse.Named("until", b.period.Until),
+	args = append(args, clickhouse.Named("org", b.org), clickhouse.Named("from", later(b.period.From, earliest)), clickhouse.Named("until", later(b.period.Until, earliest)),
 		clickhouse.Named("zone", b.zone.String()))
 	var rows []T
-	if err := b.reader.conn.Select(bounded(ctx), &rows, text.String(), args...); err != nil {
+	if err := b.reader.conn.Select(boundedBy(ctx, reportSeconds), &rows, text.String(), args...); err != nil {
 		return nil, databaseError(fmt.Errorf("%s: %w", name, err))
 	}
 	return rows, nil

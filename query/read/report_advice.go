@@ -1,7 +1,9 @@
 package read
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"earshot/schemas"
@@ -23,16 +25,19 @@ const (
 )
 
 // advise draws the recommendations from the other facts of a business report,
-// what hurts customers first. outcomes are all conversations by outcome, resolved
-// those with a sales signal that ended resolved.
+// what hurts customers first, and of one kind the widest gap. outcomes are all
+// conversations by outcome, resolved those with a sales signal that ended resolved.
 func advise(b *report.Business, outcomes, resolved map[int64]int64) []report.Recommendation {
 	out := []report.Recommendation{}
 	for _, group := range [][]report.Recommendation{adviseSatisfaction(b), adviseUnresolved(b, outcomes), adviseRisks(b), adviseNegative(b), adviseGrowth(b),
 		adviseResponses(b), advisePeak(b), adviseSales(b, resolved)} {
+		slices.SortStableFunc(group, func(a, b report.Recommendation) int { return cmp.Compare(gap(b), gap(a)) })
 		out = append(out, group[:min(len(group), adviceEach)]...)
 	}
 	return out
 }
+
+func gap(r report.Recommendation) float64 { return math.Abs(r.Value - r.Against) }
 
 func adviseSatisfaction(b *report.Business) []report.Recommendation {
 	now, before := b.Total.CSAT, b.Previous.CSAT
@@ -138,13 +143,12 @@ func advisePeak(b *report.Business) []report.Recommendation {
 	return []report.Recommendation{{Key: report.AdvisePeak, Subject: subject, Value: float64(most), Against: float64(all) / float64(hours), Count: most}}
 }
 
-// adviseSales names the chances that were met with an open end most often.
+// adviseSales names the chances that were left open.
 func adviseSales(b *report.Business, resolved map[int64]int64) (out []report.Recommendation) {
 	for _, s := range b.SalesSigs {
 		if ended := resolved[s.ID]; s.Count-ended >= adviceFloor {
 			out = append(out, report.Recommendation{Key: report.AdviseSales, Subject: termKey(schemas.DictSales, s.ID), Value: float64(s.Count), Against: float64(ended), Count: s.Count})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b report.Recommendation) int { return int((b.Value - b.Against) - (a.Value - a.Against)) })
 	return out
 }

@@ -36,7 +36,7 @@ func TestAdvice(t *testing.T) {
 		{name: "a reason stays open as others do", facts: report.Business{Reasons: reason(11)}},
 		{name: "a risk grew", facts: report.Business{Total: report.Figures{Conversations: 100}, Previous: report.Figures{Conversations: 200},
 			Risks: []report.SignalCount{{ID: 2, Count: 12, Previous: 20}, {ID: 3, Count: 10, Previous: 20}, {ID: 5, Count: 5}, {ID: 6, Count: 4}}},
-			want: []string{"risk churn 0.12 0.1 12", "risk legal 0.05 0 5"}},
+			want: []string{"risk legal 0.05 0 5", "risk churn 0.12 0.1 12"}},
 		{name: "nothing to hold risks against", facts: report.Business{Total: report.Figures{Conversations: 100}, Risks: []report.SignalCount{{ID: 2, Count: 12}}}},
 		{name: "topics", facts: report.Business{Total: report.Figures{Negative: number(0.25)}, Topics: []report.Topic{
 			{Name: "grew", Count: 15, Previous: 10, Growth: number(0.5)}, {Name: "grew less", Count: 14, Previous: 10, Growth: number(0.4)}, {Name: "new", Count: 20},

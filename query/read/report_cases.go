@@ -1,6 +1,7 @@
 package read
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,7 +43,7 @@ const tellPiece = 200
 // tell reads conversations by their codes.
 func (b *reporter) tell(ctx context.Context, codes []uuid.UUID) (map[uuid.UUID]*told, error) {
 	out := map[uuid.UUID]*told{}
-	slices.SortFunc(codes, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) }) // neighbours in the table come together
+	codes = slices.SortedFunc(slices.Values(codes), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) // neighbours in the table come together
 	for piece := range slices.Chunk(slices.Compact(codes), tellPiece) {
 		rows, err := askNow[told](ctx, b, "conversation.sql", clickhouse.Named("codes", piece))
 		if err != nil {
@@ -103,13 +104,11 @@ func (t *told) quotes(n int, judgements ...string) []report.Quote {
 	out := []report.Quote{}
 	for _, judgement := range judgements {
 		for _, e := range t.Evidence {
-			if e.Judgement != judgement && !(strings.HasSuffix(judgement, ".") && strings.HasPrefix(e.Judgement, judgement)) {
-				continue
-			}
 			if len(out) == n {
 				return out
 			}
-			if e.Quote == "" || slices.ContainsFunc(out, func(q report.Quote) bool { return q.Text == e.Quote }) {
+			named := e.Judgement == judgement || strings.HasSuffix(judgement, ".") && strings.HasPrefix(e.Judgement, judgement)
+			if !named || e.Quote == "" || slices.ContainsFunc(out, func(q report.Quote) bool { return q.Text == e.Quote }) {
 				continue
 			}
 			out = append(out, report.Quote{Code: t.Code.String(), TaskID: t.ID, At: t.At, Speaker: e.Speaker, Text: e.Quote, Start: e.Start, About: e.Judgement})
@@ -211,7 +210,7 @@ func (b *reporter) attention(ctx context.Context) ([]report.Case, error) {
 	for _, row := range rows {
 		codes = append(codes, row.Code)
 	}
-	found, err := b.tell(ctx, slices.Clone(codes))
+	found, err := b.tell(ctx, codes)
 	return cases(codes, found, attentionEvidence), err
 }
 

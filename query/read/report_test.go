@@ -58,13 +58,15 @@ type talk struct {
 	Average     *float64  `ch:"average_response"`
 	Monologue   *float64  `ch:"longest_monologue"`
 	Analysis    string    `ch:"analysis"`
+	UpdatedAt   time.Time `ch:"updated_at"`     // what pages of the filter go by
+	AnswerKeys  []string  `ch:"checklist_keys"` // what the filter looks answers up in
 
 	evidence []schemas.Evidence
 }
 
 const talkFields = `org, code, version, status, id, type, operator_name, call_datetime, seconds, analysis_version, engine, summary, sentiment, csat, politeness_grade,
 	empathy, topics, reason, resolved_status_id, funnel_stage_id, risk_signal_ids, sales_signal_ids, checklist_ids, checklist_answers, script_alignment, script_id,
-	script_version, operator_talk, silence, hold, interruptions, first_response, average_response, longest_monologue, analysis`
+	script_version, operator_talk, silence, hold, interruptions, first_response, average_response, longest_monologue, analysis, updated_at, checklist_keys`
 
 func insertTalks(t testing.TB, talks []talk) {
 	t.Helper()
@@ -121,7 +123,7 @@ func (d dice) code(at time.Time) (code uuid.UUID) {
 func (d dice) talk(t testing.TB, id int64, from, until time.Time) talk {
 	at := from.Add(time.Duration(d.Int64N(int64(until.Sub(from)/time.Microsecond))) * time.Microsecond)
 	w := talk{Org: d.of("org_1", "org_1", "org_2"), Code: d.code(at.Add(time.Duration(d.IntN(1000)) * time.Hour)), Version: 50<<32 + 2, Status: d.of("completed", "completed", "completed", "completed", "error"),
-		ID: id, Type: d.of("call", "call", "chat", "email", "audio", "callreport"), Operator: d.of("", "Ольга", "Ivan", "O'Neil \\", "a\tb"), At: at,
+		ID: id, Type: d.of("call", "call", "chat", "email", "audio", "callreport"), Operator: d.of("", "Ольга", "Ivan", "O'Neil \\", "a\tb"), At: at, UpdatedAt: at,
 		Analysed: uint32(d.IntN(4)), Engine: d.of("rules-1", "rules-2"), Summary: fmt.Sprintf("summary %d", id), Sentiment: d.of("", "positive", "neutral", "negative"),
 		CSAT: maybe(d, func() uint8 { return uint8(d.IntN(11)) }), Grade: uint8(d.IntN(6)), Empathy: maybe(d, func() float64 { return float64(d.IntN(101)) / 100 }),
 		Reason: d.of("", "charged twice", "it's \"late\"", "refund", "возврат"), Outcome: uint8(d.IntN(5)), Stage: uint8(d.IntN(8)), Risks: d.ids(9), Sales: d.ids(6),
@@ -145,7 +147,8 @@ func (w *talk) judge(t testing.TB, d dice) {
 	stored := schemas.Analysis{Version: 1}
 	for q := range int64(3) {
 		if d.IntN(3) > 0 {
-			w.Questions, w.Answers = append(w.Questions, 101+q), append(w.Answers, d.of("Yes", "Partially", "No"))
+			answer := d.of("Yes", "Partially", "No")
+			w.Questions, w.Answers, w.AnswerKeys = append(w.Questions, 101+q), append(w.Answers, answer), append(w.AnswerKeys, schemas.ChecklistKey(101+q, answer))
 			stored.Checklist = append(stored.Checklist, schemas.ChecklistAnswer{ID: 101 + q, Question: fmt.Sprintf("Question %d of %d?", q, w.ID)})
 		}
 	}
@@ -206,7 +209,7 @@ var periods = []struct{ zone, since, from, until string }{
 	{"Europe/Berlin", "2025-10-25 00:00", "2025-10-26 00:00", "2025-10-27 00:00"},    // a day of 25 hours
 	{"America/Santiago", "2025-09-05 00:00", "2025-09-07 00:00", "2025-09-09 00:00"}, // begins at 01:00
 	{"Asia/Kolkata", "2025-12-30 00:00", "2025-12-31 00:00", "2026-01-01 00:00"},     // a single day
-	{"America/New_York", "2025-10-30 09:30", "2025-11-03 09:00", "2025-11-07 08:30"}, // as many hours, not days
+	{"America/New_York", "2025-10-30 10:30", "2025-11-03 09:00", "2025-11-07 08:30"}, // as many hours, not days
 }
 
 // Every field of every report is that of plain Go, in any time zone, whatever
@@ -362,6 +365,9 @@ func TestEmptyReport(t *testing.T) {
 		want := naive{org: "org_1", since: zoned(t, "Europe/Berlin", "2026-01-04 00:00", "2026-02-01 00:00").From, period: period}.report(report.Query{Kind: kind})
 		for _, difference := range differences(t, got, want) {
 			t.Errorf("%s: %s", kind, difference)
+		}
+		if _, err := read.New(db).Report(t.Context(), "org_1", report.Query{Kind: kind, Period: zoned(t, "UTC", "1970-01-01 00:00", "1970-01-03 00:00")}); err != nil {
+			t.Errorf("%s of the first days there are: %v", kind, err)
 		}
 		if kind == schemas.ReportBusiness && len(got.Business.Days) != 28 {
 			t.Errorf("%d days", len(got.Business.Days))

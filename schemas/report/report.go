@@ -244,7 +244,7 @@ type Theme struct {
 	Reason     string   `json:"reason"`
 	Unresolved int64    `json:"unresolved"`
 	Total      int64    `json:"total"`
-	CSAT       *float64 `json:"csat"`
+	CSAT       *float64 `json:"csat"`   // of the unresolved ones
 	Quotes     []Quote  `json:"quotes"` // at most 3
 }
 
