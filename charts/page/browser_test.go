@@ -61,7 +61,8 @@ type layout struct {
 	Folded     int      `json:"folded"`     // tables that are closed
 	Background string   `json:"background"` // colour of the paper
 	Hacked     bool     `json:"hacked"`
-	Texts      int      `json:"texts"` // that can be selected
+	Texts      int      `json:"texts"`  // that can be selected
+	Fading     int      `json:"fading"` // what is still coming into view
 }
 
 const look = `(() => {
@@ -81,7 +82,8 @@ const look = `(() => {
   return { charts: charts.length, empty: charts.filter(blank).map(name), overlaps: over,
     sticking: parts.concat(charts, [...document.querySelectorAll("svg, p, li")]).filter(e => !e.closest(".scroll") && e.getBoundingClientRect().right > width + 1).map(e => name(e) + " " + e.className),
     scroll: document.documentElement.scrollWidth - width, print: document.documentElement.classList.contains("print"),
-    folded: document.querySelectorAll("details:not([open])").length, background: getComputedStyle(document.body).backgroundColor, hacked: "hacked" in window, texts: document.querySelectorAll("svg text").length };
+    folded: document.querySelectorAll("details:not([open])").length, background: getComputedStyle(document.body).backgroundColor, hacked: "hacked" in window, texts: document.querySelectorAll("svg text").length,
+    fading: document.querySelectorAll("svg text[opacity], svg text[fill-opacity]").length };
 })()`
 
 // watch collects what a page complains of and what it asks for.
@@ -238,6 +240,9 @@ func TestBrowser(t *testing.T) {
 					}
 					if len(l.Overlaps) > 0 || len(l.Sticking) > 0 || l.Scroll > 0 {
 						t.Errorf("overlaps %v, stick out %v, %d pixels to the side", l.Overlaps, l.Sticking, l.Scroll)
+					}
+					if l.Fading > 0 {
+						t.Errorf("%d texts are not there yet when the page is ready", l.Fading)
 					}
 					if l.Print != paper || (l.Folded == 0) != paper {
 						t.Errorf("print is %v, %d tables are closed", l.Print, l.Folded)

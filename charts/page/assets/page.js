@@ -79,6 +79,7 @@
 
   const dressSeries = (series, chart, option, width, names, upright) => {
     const format = chart.formats[series.yAxisIndex || 0], ink = css("--ink");
+    series.animation = false; // some kinds of series have their own mind about it
     series.tooltip = { valueFormatter: value => say(format, value) };
     if (items[series.type]) option.tooltip.formatter = p => items[series.type](p, option);
     if (series.type === "bar") {
