@@ -177,6 +177,14 @@ func TestPrintedFromTheMenu(t *testing.T) {
 		t.Fatal(err)
 	}
 	windows[2].open(t, ctx, (&url.URL{Scheme: "file", Path: file}).String(), "before-printing")
+	// The browser does not wait: what is drawn when the event is over is what is printed.
+	fading, err := chromedp.Run(ctx, chromedp.Evaluate[int](`dispatchEvent(new Event("beforeprint")), document.querySelectorAll("svg text[opacity], svg text[fill-opacity]").length`))
+	if err != nil || fading > 0 {
+		t.Errorf("%d texts are still coming into view (%v)", fading, err)
+	}
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`dispatchEvent(new Event("afterprint"))`)); err != nil {
+		t.Fatal(err)
+	}
 	yes := true
 	printed, err := chromedp.Call(ctx, pageproto.PrintToPDF, pageproto.PrintToPDFParams{PreferCSSPageSize: &yes, PrintBackground: &yes, GenerateDocumentOutline: &yes, GenerateTaggedPDF: &yes})
 	if err != nil {
