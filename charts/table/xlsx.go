@@ -1,8 +1,11 @@
 package table
 
 import (
+	"archive/zip"
+	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -57,7 +60,28 @@ func XLSX(w io.Writer, tables []Table, zone *time.Location, lang string) error {
 	if err := book.addList(list, words, tables, sheets); err != nil {
 		return fmt.Errorf("the list of tables: %w", err)
 	}
-	return book.file.Write(w)
+	return book.write(w)
+}
+
+// write writes the file with its parts in order. excelize's order is random, and
+// the same tables must make the same file.
+func (b *workbook) write(w io.Writer) error {
+	made, err := b.file.WriteToBuffer()
+	if err != nil {
+		return err
+	}
+	archive, err := zip.NewReader(bytes.NewReader(made.Bytes()), int64(made.Len()))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(archive.File, func(x, y *zip.File) int { return strings.Compare(x.Name, y.Name) })
+	sorted := zip.NewWriter(w)
+	for _, part := range archive.File {
+		if err := sorted.Copy(part); err != nil {
+			return err
+		}
+	}
+	return sorted.Close()
 }
 
 // workbook is one while it is made.
