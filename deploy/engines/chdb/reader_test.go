@@ -12,13 +12,13 @@ import (
 // of others, and nothing else, whatever it asks for.
 func TestTheReaderReadsItsViewsOnly(t *testing.T) {
 	server := start(t, chdb.Options{User: "bi", Password: "secret", Readable: []string{"view of t", "t_all"},
-		Limits: map[string]uint64{"max_execution_time": 1, "max_result_rows": 100, "max_rows_to_read": 50_000, "max_memory_usage": 30_000_000}})
+		Limits: map[string]uint64{"max_execution_time": 1, "max_result_rows": 100, "max_rows_to_read": 50_000, "max_memory_usage": 10_000_000}})
 	defer stop(t, server)
 	defer http.DefaultClient.CloseIdleConnections()
 	conn := connect(t, options(server))
 	mustExec(t, conn, "CREATE TABLE t (a UInt64, s String) ENGINE = ReplacingMergeTree ORDER BY a", "INSERT INTO t SELECT number, 'x' FROM numbers(40000)",
 		"CREATE VIEW `view of t` (a UInt64 COMMENT 'a number') DEFINER = CURRENT_USER SQL SECURITY DEFINER AS SELECT a FROM t FINAL SETTINGS do_not_merge_across_partitions_select_final = 1",
-		"CREATE VIEW t_all DEFINER = CURRENT_USER SQL SECURITY DEFINER AS SELECT number AS a, repeat('x', 1000) AS s FROM numbers(1000000000)",
+		"CREATE VIEW t_all DEFINER = CURRENT_USER SQL SECURITY DEFINER AS SELECT number AS a, repeat('x', 200) AS s FROM numbers(1000000000)",
 		"CREATE DATABASE other", "CREATE TABLE other.t (a UInt8) ENGINE = Memory")
 	const allowed, denied, frozen = 200, 403, 403
 	for _, c := range []struct {
@@ -43,11 +43,14 @@ func TestTheReaderReadsItsViewsOnly(t *testing.T) {
 		{"an escaped function", "", `SELECT "fi\x6ce"('/etc/passwd')`, denied, "cannot use the name file"},
 		{"a hidden function", "", "SELECT \u2018 ' \u2019, file('/etc/passwd'), \u2018 ' \u2019", denied, "cannot use the name file"},
 		{"a function on another line", "", "SELECT 'a\\' -- ',\n', /* */\tfile\n('/etc/passwd')", 400, ""},
-		{"a name of two lines", "", "SELECT\n\t'a\\'\\\\' AS `b\\`c`", allowed, "a'\\\\\n"},
+		{"a name of two lines", "", "SELECT\n\t'a\\'\\\\' AS `b\\`c`", allowed, "a\\'\\\\\n"},
 		{"a function of columns", "", "SELECT * APPLY(file) FROM (SELECT '/etc/passwd' AS s)", denied, "cannot use the name file"},
 		{"a file, explained", "", "EXPLAIN SELECT file('/etc/passwd')", denied, "cannot use the name file"},
 		{"a file in other words", "dialect=kusto&allow_experimental_kusto_dialect=1", "print file('/etc/passwd')", denied, "READONLY"},
 		{"a name in a text", "", "SELECT 'file(1)' AS file_name", allowed, "file(1)\n"},
+		{"a file as a table", "", "SELECT * FROM '/etc/passwd'", denied, "Not enough privileges"},
+		{"a file as a quoted table", "", "SELECT * FROM `/etc/passwd`", denied, "Not enough privileges"},
+		{"columns of a file", "", "DESCRIBE `/etc/passwd`", denied, "Not enough privileges"},
 		{"a URL", "", "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')", denied, ""},
 		{"a program", "", "SELECT * FROM executable('id', 'LineAsString', 's String')", denied, ""},
 		{"another server", "", "SELECT * FROM remote('127.0.0.1:1', 'default', 't')", denied, ""},
