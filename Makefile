@@ -65,6 +65,10 @@ test-engines: setup build engines ## the same tests on a real Kafka, redis-serve
 bench: setup build ## throughput, latency and memory as JSON lines
 	go run ./deploy/bench
 
+.PHONY: bench-reports
+bench-reports: setup build ## time of reports over a month of 1,000,000 conversations, as JSON lines
+	go run ./deploy/bench -reports 1000000
+
 .PHONY: wer
 wer: setup build ## word error rate of the model on held-out sentences and voices, over the telephone band
 	go run ./deploy/wer

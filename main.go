@@ -271,7 +271,7 @@ func (p *program) worker(stage processors.Stage, slots int) drain.Actor {
 }
 
 func (p *program) reports() *report.Maker {
-	return report.New(p.cfg.Report, version, p.store, read.New(p.engines.ClickHouse), p.engines.Blobs, p.producer, p.log)
+	return report.New(p.cfg.Report, version, p.store, read.New(p.engines.ClickHouse), p.engines.Blobs, p.producer, p.metrics, p.log)
 }
 
 // intake returns the API and, where accounts are served, the creation of the

@@ -11,3 +11,7 @@ var BILimits = map[string]uint64{
 	"max_rows_to_read":   500_000_000,
 	"max_result_rows":    1_000_000,
 }
+
+// Tables are what the views are made of, and the rest of what is known of every
+// organisation.
+var Tables = []string{"interactions", "segments", "usage", "audit"}

@@ -60,7 +60,8 @@ func (b *bench) filters(ctx context.Context, rows int) error {
 	if err := b.server.Stop(ctx); err != nil {
 		return err
 	}
-	if err := b.loadRows(ctx, org, rows); err != nil {
+	year := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	if err := b.loadRows(ctx, org, stretch{year, year.AddDate(1, 0, 0), rows}); err != nil {
 		return fmt.Errorf("load %d rows: %w", rows, err)
 	}
 	address, err := freeAddress()
@@ -150,7 +151,14 @@ func organisation(token string) (string, error) {
 	return claims.Org, err
 }
 
-func (b *bench) loadRows(ctx context.Context, org string, rows int) error {
+// stretch is a number of conversations spread over a time.
+type stretch struct {
+	from, until time.Time
+	rows        int
+}
+
+// loadRows has ClickHouse make conversations while the server is stopped.
+func (b *bench) loadRows(ctx context.Context, org string, stretches ...stretch) error {
 	statement, err := os.ReadFile("query/read/testdata/interactions.sql")
 	if err != nil {
 		return err
@@ -160,11 +168,12 @@ func (b *bench) loadRows(ctx context.Context, org string, rows int) error {
 		return err
 	}
 	const piece = 20_000
-	begin := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
-	step := uint64(365 * 24 * time.Hour / time.Millisecond / time.Duration(rows))
-	for first := 0; first < rows && err == nil; first += piece {
-		err = e.ClickHouse.Exec(ctx, string(statement), clickhouse.Named("org", org), clickhouse.Named("first", first),
-			clickhouse.Named("rows", min(piece, rows-first)), clickhouse.Named("begin", begin), clickhouse.Named("step", step))
+	for _, s := range stretches {
+		step := uint64(s.until.Sub(s.from) / time.Millisecond / time.Duration(s.rows))
+		for first := 0; first < s.rows && err == nil; first += piece {
+			err = e.ClickHouse.Exec(ctx, string(statement), clickhouse.Named("org", org), clickhouse.Named("first", first),
+				clickhouse.Named("rows", min(piece, s.rows-first)), clickhouse.Named("begin", s.from), clickhouse.Named("step", step))
+		}
 	}
 	stop, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

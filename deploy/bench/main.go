@@ -59,12 +59,17 @@ func main() {
 	upload := flag.Int64("upload", 499<<20, "bytes of the large upload")
 	tasks := flag.Int("tasks", 100_000, "tasks on the log for the restart after a kill; 0 skips it")
 	rows := flag.Int("rows", 1_000_000, "interactions that the filter is measured on; 0 skips it")
+	conversations := flag.Int("reports", 0, "instead of all this: reports, over a month of so many conversations")
 	pprof := flag.String("pprof", "", "address of the server's profiler while it is measured; empty: none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	b := &bench{binary: *binary, data: *data, pprof: *pprof}
-	if err := b.run(ctx, *chats, *tasks, *rows, *hold, *upload); err != nil {
+	work := func() error { return b.all(ctx, *chats, *tasks, *rows, *hold, *upload) }
+	if *conversations > 0 {
+		work = func() error { return b.reports(ctx, *conversations) }
+	}
+	if err := b.running(ctx, work); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -78,7 +83,8 @@ type bench struct {
 	codes        []string // of completed chats
 }
 
-func (b *bench) run(ctx context.Context, chats, tasks, rows int, hold time.Duration, upload int64) (err error) {
+// running does something beside a server on an empty data folder.
+func (b *bench) running(ctx context.Context, do func() error) (err error) {
 	if err := errors.Join(os.RemoveAll(b.data), os.MkdirAll(b.data, 0o755)); err != nil {
 		return err
 	}
@@ -89,6 +95,15 @@ func (b *bench) run(ctx context.Context, chats, tasks, rows int, hold time.Durat
 	if err := b.start(ctx); err != nil {
 		return err
 	}
+	if err := do(); err != nil {
+		return err
+	}
+	stopping, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return b.server.Stop(stopping)
+}
+
+func (b *bench) all(ctx context.Context, chats, tasks, rows int, hold time.Duration, upload int64) error {
 	memory := watch(b.server.PID)
 	if err := b.throughput(ctx, chats); err != nil {
 		return fmt.Errorf("throughput: %w", err)
@@ -113,9 +128,7 @@ func (b *bench) run(ctx context.Context, chats, tasks, rows int, hold time.Durat
 			return fmt.Errorf("filters: %w", err)
 		}
 	}
-	stopping, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	return b.server.Stop(stopping)
+	return nil
 }
 
 func (b *bench) start(ctx context.Context, env ...string) (err error) {

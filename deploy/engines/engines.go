@@ -38,7 +38,7 @@ type Config struct {
 	ClickHouseURL      string `env:"EARSHOT_CLICKHOUSE_URL" secret:"true" help:"http(s)://user:password@host:8123/database or clickhouse://user:password@host:9000/database; empty: embedded"`
 	ClickHouseLibrary  string `env:"EARSHOT_LIBCHDB" help:"path of libchdb.so, the embedded ClickHouse; empty: where make setup put it"`
 	ClickHouseListen   string `env:"EARSHOT_CLICKHOUSE_LISTEN" envDefault:"127.0.0.1:0" help:"host:port of the embedded ClickHouse's HTTP interface; port 0: a free one"`
-	ClickHouseUser     string `env:"EARSHOT_CLICKHOUSE_USER" help:"account that reads the BI views of the embedded ClickHouse, and nothing else; empty: none"`
+	ClickHouseUser     string `env:"EARSHOT_CLICKHOUSE_USER" help:"account that reads the BI views and the tables of the embedded ClickHouse, and nothing else; empty: none"`
 	ClickHousePassword string `env:"EARSHOT_CLICKHOUSE_PASSWORD" secret:"true" help:"password of that account"`
 	ClickHouseMemory   int64  `env:"EARSHOT_CLICKHOUSE_MEMORY" envDefault:"536870912" help:"bytes the embedded ClickHouse may allocate"`
 

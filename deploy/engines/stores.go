@@ -46,7 +46,7 @@ func (e *Engines) openClickHouse(ctx context.Context) error {
 	limits["max_memory_usage"] = uint64(e.cfg.ClickHouseMemory) / 2 // the rest is the program's own
 	server, err := chdb.Open(chdb.Options{
 		Library: library, Dir: filepath.Join(e.cfg.Data, "clickhouse"), Listen: e.cfg.ClickHouseListen, MaxMemory: e.cfg.ClickHouseMemory,
-		User: e.cfg.ClickHouseUser, Password: e.cfg.ClickHousePassword, Readable: schemas.BIViews, Limits: limits,
+		User: e.cfg.ClickHouseUser, Password: e.cfg.ClickHousePassword, Readable: append(schemas.BIViews[:len(schemas.BIViews):len(schemas.BIViews)], schemas.Tables...), Limits: limits,
 	}, e.log)
 	if err != nil {
 		return err

@@ -67,7 +67,9 @@ func (m *Maker) compute(ctx context.Context, org string, q report.Query) (report
 	if err != nil {
 		return report.Report{}, err
 	}
+	begin := time.Now()
 	facts, err := m.Reader.Report(ctx, org, q)
+	m.timed("facts", begin)
 	if err != nil {
 		return facts, err
 	}

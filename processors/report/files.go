@@ -39,7 +39,10 @@ func (m *Maker) files(ctx context.Context, t schemas.Task, facts report.Report) 
 			files = append(files, file{name(t, suffix), b.Bytes()})
 		}
 	}
+	begin := time.Now()
 	add(".html", func(w io.Writer) error { return page.HTML(w, facts, t.Language) })
+	m.timed("html", begin)
+	begin = time.Now()
 	tables := page.Tables(facts, t.Language)
 	add(".xlsx", func(w io.Writer) error { return table.XLSX(w, tables, zone, t.Language) })
 	for _, one := range tables {
@@ -48,7 +51,10 @@ func (m *Maker) files(ctx context.Context, t schemas.Task, facts report.Report) 
 	if err != nil {
 		return nil, fmt.Errorf("make report %s: %w", t.Code, err)
 	}
+	m.timed("tables", begin)
+	begin = time.Now()
 	printed, err := m.Printer.Print(ctx, files[0].content, footer(facts, zone))
+	m.timed("pdf", begin)
 	switch {
 	case errors.Is(err, pdf.ErrNoBrowser):
 		return files, err

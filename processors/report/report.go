@@ -50,11 +50,12 @@ type Maker struct {
 	Blobs   *blob.Bucket
 	Log     *kgo.Client // to ask how far the database is
 	Printer *pdf.Printer
+	Metrics *schemas.StageMetrics
 }
 
 // New returns a maker; Close it. log serves the questions about offsets.
-func New(cfg Config, version string, store *state.Store, reader *read.Reader, blobs *blob.Bucket, log *kgo.Client, logger *slog.Logger) *Maker {
-	return &Maker{cfg, version, store, reader, blobs, log, pdf.New(cfg.PDF, logger)}
+func New(cfg Config, version string, store *state.Store, reader *read.Reader, blobs *blob.Bucket, log *kgo.Client, metrics *schemas.StageMetrics, logger *slog.Logger) *Maker {
+	return &Maker{cfg, version, store, reader, blobs, log, pdf.New(cfg.PDF, logger), metrics}
 }
 
 // Close ends the browser, if one runs.
@@ -62,6 +63,12 @@ func (m *Maker) Close() { m.Printer.Close() }
 
 // Slots is how many reports one process makes at a time: they share a browser.
 const Slots = 1
+
+// timed notes how long a part of making a report took: facts, html, tables or pdf,
+// as a stage of its own in the metrics, "report.html".
+func (m *Maker) timed(part string, begin time.Time) {
+	m.Metrics.Latency(schemas.StageReport + "." + part).Observe(time.Since(begin).Seconds())
+}
 
 // longest bounds the making of a report; its queries and its printing have
 // bounds of their own.

@@ -73,7 +73,7 @@ func newBed(t *testing.T, cfg pdf.Config) *bed {
 	go func() { projected <- state.NewProjection(store, b.engines.Kafka, &b.codec, b.metrics, log).Run(ctx) }()
 	check(t, store.AwaitReady(ctx))
 	cfg.Timeout, cfg.Idle, cfg.Memory, cfg.MaxBytes = cmp.Or(cfg.Timeout, time.Minute), time.Minute, 2048, 64<<20
-	b.Maker = New(Config{PDF: cfg, Link: "https://crm.example.com/{code}"}, "test-1", store, read.New(b.engines.ClickHouse), b.engines.Blobs, b.producer, log)
+	b.Maker = New(Config{PDF: cfg, Link: "https://crm.example.com/{code}"}, "test-1", store, read.New(b.engines.ClickHouse), b.engines.Blobs, b.producer, b.metrics, log)
 	w := &processors.Worker{Config: processors.Config{Lock: 5 * time.Second, Grace: time.Second, Attempts: 3}, Stage: b.Stage(), Slots: Slots,
 		NewClient: b.engines.Kafka, Producer: b.producer, Store: store, Codec: &b.codec, Metrics: b.metrics, Log: log}
 	worked := make(chan error, 1)

@@ -122,7 +122,9 @@ func checklistOf(talks ...talk) *float64 {
 	var sum, n float64
 	for _, w := range talks {
 		for _, answer := range w.Answers {
-			sum, n = sum+schemas.AnswerScore(answer), n+1
+			if schemas.Scored(answer) {
+				sum, n = sum+schemas.AnswerScore(answer), n+1
+			}
 		}
 	}
 	return quotient(sum, n)
@@ -256,7 +258,7 @@ func questionsOf(talks, all []talk) []report.QuestionRate {
 					r.Yes++
 				case "Partially":
 					r.Partially++
-				default:
+				case "No":
 					r.No++
 				}
 			}
@@ -265,7 +267,10 @@ func questionsOf(talks, all []talk) []report.QuestionRate {
 			continue
 		}
 		r.Rate = (float64(r.Yes) + 0.5*float64(r.Partially)) / float64(r.Yes+r.Partially+r.No)
-		newest := slices.IndexFunc(all, func(w talk) bool { return slices.Contains(w.Questions, id) })
+		newest := slices.IndexFunc(all, func(w talk) bool {
+			i := slices.Index(w.Questions, id)
+			return i >= 0 && schemas.Scored(w.Answers[i])
+		})
 		r.Question = fmt.Sprintf("Question %d of %d?", id-101, all[newest].ID)
 		rates = append(rates, r)
 	}

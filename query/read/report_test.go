@@ -147,7 +147,7 @@ func (w *talk) judge(t testing.TB, d dice) {
 	stored := schemas.Analysis{Version: 1}
 	for q := range int64(3) {
 		if d.IntN(3) > 0 {
-			answer := d.of("Yes", "Partially", "No")
+			answer := d.of("Yes", "Partially", "No", "in a person's own words")
 			w.Questions, w.Answers, w.AnswerKeys = append(w.Questions, 101+q), append(w.Answers, answer), append(w.AnswerKeys, schemas.ChecklistKey(101+q, answer))
 			stored.Checklist = append(stored.Checklist, schemas.ChecklistAnswer{ID: 101 + q, Question: fmt.Sprintf("Question %d of %d?", q, w.ID)})
 		}
@@ -348,7 +348,9 @@ func TestReportAgreesWithFilter(t *testing.T) {
 	}
 	for _, rate := range q.Checklist {
 		same(rate.Question, rate.Yes, func(c *read.Criteria) { c.ChecklistID, c.Answers = &rate.ID, []string{schemas.AnswerYes} })
-		same(rate.Question, rate.Yes+rate.Partially+rate.No, func(c *read.Criteria) { c.ChecklistID = &rate.ID })
+		same(rate.Question, rate.Yes+rate.Partially+rate.No, func(c *read.Criteria) {
+			c.ChecklistID, c.Answers = &rate.ID, []string{schemas.AnswerYes, schemas.AnswerPartially, schemas.AnswerNo}
+		})
 	}
 }
 

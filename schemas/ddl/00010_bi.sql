@@ -173,7 +173,8 @@ SELECT
     nullIf(i.script_id, 0) AS script_id,
     nullIf(i.script_version, 0) AS script_version,
     i.script_alignment,
-    if(empty(i.checklist_answers), NULL, (countEqual(i.checklist_answers, 'Yes') + countEqual(i.checklist_answers, 'Partially') / 2) / length(i.checklist_answers)) AS checklist_score,
+    (countEqual(i.checklist_answers, 'Yes') + countEqual(i.checklist_answers, 'Partially') / 2)
+        / nullIf(arrayCount(a -> a IN ('Yes', 'Partially', 'No'), i.checklist_answers), 0) AS checklist_score,
     i.operator_talk AS operator_talk_seconds,
     i.customer_talk AS customer_talk_seconds,
     i.silence AS silence_seconds,
@@ -251,8 +252,8 @@ SELECT
     count(i.csat) AS csat_known,
     avgOrNull(i.script_alignment) AS script_alignment,
     count(i.script_alignment) AS script_known,
-    sum(countEqual(i.checklist_answers, 'Yes') + countEqual(i.checklist_answers, 'Partially') / 2) / nullIf(sum(length(i.checklist_answers)), 0) AS checklist_score,
-    sum(length(i.checklist_answers)) AS answers,
+    sum(countEqual(i.checklist_answers, 'Yes') + countEqual(i.checklist_answers, 'Partially') / 2) / nullIf(sum(arrayCount(a -> a IN ('Yes', 'Partially', 'No'), i.checklist_answers)), 0) AS checklist_score,
+    sum(arrayCount(a -> a IN ('Yes', 'Partially', 'No'), i.checklist_answers)) AS answers,
     countIf(i.resolved_status_id = 1) AS resolved,
     countIf(i.resolved_status_id IN (1, 2, 3)) AS outcome_known,
     countIf(i.sentiment = 'positive') AS positive,
@@ -284,8 +285,8 @@ CREATE VIEW IF NOT EXISTS bi_checklist_answers (
     operator        LowCardinality(Nullable(String)) COMMENT 'name of the operator | - | NULL: not given',
     question_id     Int64                            COMMENT 'question of the checklist; below 101 a built-in one | id | -',
     question        Nullable(String)                 COMMENT 'the question as it was asked | - | NULL: the analysis does not say',
-    answer          LowCardinality(String)           COMMENT 'Yes, Partially or No | - | -',
-    score           Float64                          COMMENT 'what the answer is worth: 1, 0.5 or 0 | 0..1 | -',
+    answer          LowCardinality(String)           COMMENT 'Yes, Partially or No, or a person''s own words | - | -',
+    score           Nullable(Float64)                COMMENT 'what the answer is worth: 1, 0.5 or 0 | 0..1 | NULL: own words, which count in no rate',
     answered_by     Nullable(Int64)                  COMMENT 'user who gave the answer in place of the analyser | id | NULL: nobody did'
 ) DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
@@ -299,7 +300,7 @@ SELECT
     checklist_id AS question_id,
     nullIf(JSONExtractString(i.analysis, 'Checklist', place, 'Question'), '') AS question,
     given AS answer,
-    transform(given, ['Yes', 'Partially'], [1, 0.5], 0) AS score,
+    transform(given, ['Yes', 'Partially', 'No'], [1, 0.5, 0]::Array(Nullable(Float64)), NULL::Nullable(Float64)) AS score,
     nullIf(JSONExtractInt(i.analysis, 'Checklist', place, 'AnsweredBy'), 0) AS answered_by
 FROM interactions AS i FINAL
 ARRAY JOIN i.checklist_ids AS checklist_id, i.checklist_answers AS given, arrayEnumerate(i.checklist_ids) AS place

@@ -53,8 +53,8 @@ func writeUsers(opts Options) (string, error) {
 	return path, nil
 }
 
-// readerSettings are the settings that a request of the read-only account may come with, besides its limits: how results look.
-var readerSettings = regexp.MustCompile(`^(output_format_\w+|date_time_output_format|session_timezone|join_use_nulls|extremes|max_block_size|max_threads)$`)
+// readerSettings are the settings that a request of the read-only account may come with, besides its limits: how results look and how FINAL works.
+var readerSettings = regexp.MustCompile(`^(output_format_\w+|date_time_output_format|session_timezone|join_use_nulls|extremes|max_block_size|max_threads|do_not_merge_across_partitions_select_final)$`)
 
 // limit binds a request of the read-only account: a limit of its own counts only where it is tighter. Any other setting is refused as ClickHouse
 // refuses it with readonly=1; it might change how the statement is read.

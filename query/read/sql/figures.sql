@@ -9,7 +9,7 @@
     known(sum(micro(empathy))), toInt64(count(empathy)),
     known(sum(csat)), toInt64(count(csat)),
     known(sum(micro(script_alignment))), toInt64(count(script_alignment)),
-    toInt64(sum(countEqual(checklist_answers, 'Yes'))), toInt64(sum(countEqual(checklist_answers, 'Partially'))), toInt64(sum(length(checklist_answers))),
+    toInt64(sum(countEqual(checklist_answers, 'Yes'))), toInt64(sum(countEqual(checklist_answers, 'Partially'))), toInt64(sum(arrayCount(a -> a IN ('Yes', 'Partially', 'No'), checklist_answers))),
     toInt64(countIf(resolved_status_id = 1)), toInt64(countIf(resolved_status_id IN (1, 2, 3))),
     toInt64(countIf(sentiment = 'positive')), toInt64(countIf(sentiment = 'negative')), toInt64(countIf(sentiment != '')),
     toInt64(countIf(arrayExists(i -> i != 1, risk_signal_ids))), toInt64(countIf(arrayExists(i -> i != 1, sales_signal_ids))),

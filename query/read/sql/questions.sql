@@ -1,4 +1,4 @@
--- Answers to the questions of checklists, of all conversations (those answered most first) and of each of {operators}.
+-- Answers to the questions of checklists, but for those in a person's own words (schemas.Scored), of all conversations (those answered most first) and of each of {operators}.
 WITH {{template "newest.sql"}}
 SELECT grouping(operator_name)::Bool AS total, operator_name, question, sum(affirmed) AS yes, sum(halfway) AS partially, sum(counted) AS answers,
     code_of(min(code)) AS newest
@@ -9,6 +9,7 @@ FROM (
         SELECT operator_name, code, arrayJoin(arrayZip(checklist_ids, checklist_answers)) AS pair
         {{template "conversations.sql"}}
     )
+    WHERE pair.2 IN ('Yes', 'Partially', 'No')
     GROUP BY operator_name, question
 )
 GROUP BY GROUPING SETS ((question), (operator_name, question))
