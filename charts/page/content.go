@@ -80,7 +80,7 @@ func about(id, title string, blocks ...block) section {
 // link is the address of a conversation, "" where the report has none. Only web
 // addresses: the page is opened from anywhere.
 func (w *writing) link(code string) string {
-	address, err := url.Parse(strings.ReplaceAll(w.Report.Link, "{code}", url.PathEscape(code)))
+	address, err := url.Parse(strings.ReplaceAll(w.Link, "{code}", url.PathEscape(code)))
 	if code == "" || err != nil || address.Scheme != "https" && address.Scheme != "http" {
 		return ""
 	}

@@ -103,7 +103,7 @@ func (w *writing) Origin() []origin {
 	out := []origin{
 		{w.word("organisation"), []string{w.Organisation}},
 		{w.word("period"), []string{w.moment(w.Period.From) + " – " + w.moment(w.Period.Until)}},
-		{w.word("previous"), []string{w.moment(w.Report.Previous.From) + " – " + w.moment(w.Report.Previous.Until)}},
+		{w.word("previous"), []string{w.moment(w.Previous.From) + " – " + w.moment(w.Previous.Until)}},
 		{w.word("zone"), []string{w.Period.Zone}},
 		{w.word("made_at"), []string{w.moment(w.MadeAt)}},
 		{w.word("program"), []string{"Earshot " + p.Program}},
