@@ -79,8 +79,8 @@ func New(cfg Config, log *slog.Logger) *Printer {
 
 // Print returns the page as a PDF: A4, with footer and "page / pages" at the foot
 // of every page. It waits for its turn, and tries once more with a new browser
-// when the first one fails. Its error is a *schemas.Error with CodeReport, which
-// is ours and not the report's fault; errors.Is finds ErrNoBrowser in it.
+// when the first one fails. Its error is a *schemas.Error with CodeReport:
+// nobody tries a third time; errors.Is finds ErrNoBrowser in it.
 func (p *Printer) Print(ctx context.Context, html []byte, footer string) ([]byte, error) {
 	document, err := p.inTurn(ctx, html, footer)
 	if errors.Is(err, ErrNoBrowser) {

@@ -86,11 +86,13 @@ func (t *told) score() float64 {
 		n := float64(*t.CSAT)
 		csat = &n
 	}
-	var sum float64
+	var sum, scored float64
 	for _, answer := range t.Answers {
-		sum += schemas.AnswerScore(answer)
+		if schemas.Scored(answer) {
+			sum, scored = sum+schemas.AnswerScore(answer), scored+1
+		}
 	}
-	checklist = over(sum, float64(len(t.Answers)))
+	checklist = over(sum, scored)
 	if s := report.Score(politeness, t.Empathy, csat, t.Script, checklist); s != nil {
 		return *s
 	}
