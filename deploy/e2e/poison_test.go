@@ -74,13 +74,13 @@ func TestPoisonEndsInItsCodeAndOthersFlow(t *testing.T) {
 	}
 	s.cutOff(t)
 
-	// Beyond its header nothing of this one can be decoded: that is seen when it
-	// is transcribed, and ends the task at once.
-	header, body := form(t, "hollow.flac", hollowFLAC(t), nil)
+	// Nothing of this one can be decoded: that is seen when it is transcribed, and
+	// ends the task at once.
+	header, body := form(t, "hollow.m4a", hollowM4A(t), nil)
 	doc := s.call(s.Client, http.MethodPost, "/addtaskcall", header, body).json(t)
 	hollow, _ := doc["code"].(string)
 	if task := s.ended(hollow); task["status"] != "error" || task["error_message"] == nil || s.errorCode(hollow) != schemas.CodeUndecodable {
-		t.Errorf("the hollow FLAC: %v", task)
+		t.Errorf("the hollow M4A: %v", task)
 	}
 	// A recording that breaks off is what there is of it.
 	ogg := sample(t, "calls/01-billing-charged-twice.ogg")
@@ -149,10 +149,11 @@ func (l *leaving) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// hollowFLAC is a FLAC file with a sound header and nothing decodable after it.
-func hollowFLAC(t testing.TB) []byte {
+// hollowM4A is an MP4 file whose tables are sound and whose audio is not: only who
+// decodes it can tell.
+func hollowM4A(t testing.TB) []byte {
 	t.Helper()
-	cmd := exec.Command("ffmpeg", "-v", "error", "-i", "pipe:0", "-f", "flac", filepath.Join(t.TempDir(), "whole.flac"))
+	cmd := exec.Command("ffmpeg", "-v", "error", "-i", "pipe:0", filepath.Join(t.TempDir(), "whole.m4a"))
 	cmd.Stdin = bytes.NewReader(tone(20*time.Second, 440))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)
@@ -161,13 +162,13 @@ func hollowFLAC(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The first frame begins with the sync code 0xFFF8.
-	frames := bytes.Index(raw, []byte{0xFF, 0xF8})
-	if frames < 0 {
-		t.Fatal("ffmpeg wrote a FLAC file without a frame")
+	audio := bytes.Index(raw, []byte("mdat"))
+	if audio < 4 {
+		t.Fatal("ffmpeg wrote an MP4 file without media data")
 	}
-	for i := frames; i < len(raw); i++ {
-		raw[i] = byte(i * 7)
+	size := int(binary.BigEndian.Uint32(raw[audio-4:])) // of the box, with its size and name
+	for i := audio + 4; i < audio-4+size; i++ {
+		raw[i] = 0xff
 	}
 	return raw
 }
