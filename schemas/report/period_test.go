@@ -22,6 +22,7 @@ func TestMidnight(t *testing.T) {
 		{"America/Santiago", 2026, 4, 5, "2026-04-05T00:00:00-04:00", "the hour before comes twice"},
 		{"America/Havana", 2026, 3, 8, "2026-03-08T01:00:00-04:00", "there is no midnight"},
 		{"America/Havana", 2025, 11, 2, "2025-11-02T00:00:00-04:00", "the hour after comes twice"},
+		{"Asia/Amman", 2021, 10, 29, "2021-10-29T00:00:00+03:00", "clocks go back to it, and show it twice"},
 		{"Asia/Kolkata", 2026, 1, 0, "2025-12-31T00:00:00+05:30", "and into years"},
 	} {
 		zone, err := time.LoadLocation(c.zone)
