@@ -23,7 +23,7 @@ func (w *writing) business() []section {
 		about("satisfaction", w.word("satisfaction"), w.csats(b.CSATs), w.mood(b.Days)),
 		about("funnel", w.word("funnel_section"), w.stages(b.Funnel)),
 		about("signals", w.word("signals"), w.signals("risks", schemas.DictRisk, b.Risks), w.signals("opportunities", schemas.DictSales, b.SalesSigs), w.saidOfSignals(b.Risks, b.SalesSigs)),
-		about("responses", w.word("responses"), w.responses(b.Responses)),
+		about("responses", w.word("responses"), w.responses(b.Responses), w.target(b.Responses)),
 		about("unresolved", w.word("unresolved"), w.themes(b.Unresolved)...),
 	}
 }
@@ -176,6 +176,16 @@ func (w *writing) responses(r *report.Responses) block {
 	t.Rows = [][]any{{w.word("median"), r.Median}, {w.word("p90"), r.P90}, {w.word("p95"), r.P95}, {w.word("response"), r.Average}}
 	return block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 0, false, plot{column: 1}),
 		Text: []string{w.fill("answered_within", "share", w.percent(r.Within), "target", w.count("second", report.ResponseTarget), "conversations", w.count("written", r.Conversations))}}
+}
+
+// target is how many were answered in time, for the files; the page says it in words.
+func (w *writing) target(r *report.Responses) block {
+	if r == nil {
+		return block{}
+	}
+	t := w.table("response_target", "target", table.Duration, "with_response", table.Number, "within", table.Percent)
+	t.Rows = [][]any{{float64(report.ResponseTarget), r.Conversations, r.Within}}
+	return block{Table: t, Place: inFiles}
 }
 
 // themes are what stays open, most of all first, with the words of those who wait.

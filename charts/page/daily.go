@@ -12,9 +12,9 @@ func (w *writing) daily() []section {
 	return []section{
 		about("overview", w.word("overview"), w.opening(d.Total), w.figures(d.Total, d.Previous,
 			"conversations", "calls", "chats", "emails", "score", "csat", "resolved", "risky", "first_response")),
-		about("attention", w.word("attention_section"), w.attention(d.Attention)),
+		about("attention", w.word("attention_section"), w.attention(d.Attention), w.saidInCases(func(add func(string, []report.Case)) { add("table_attention", d.Attention) })),
 		about("hours", w.word("hours_section"), w.hours(d.Hours)...),
-		about("operators", w.word("operators"), w.onDuty(d.Operators)),
+		about("operators", w.word("operators"), w.onDuty(d.Operators), w.before(d.Operators), w.checklistByOperator(d.Operators), w.signalsByOperator(d.Operators)),
 		about("topics", w.word("topics"), w.dayTopics(d.Topics)),
 		about("signals", w.word("signals"), w.signals("risks", schemas.DictRisk, d.Risks), w.signals("opportunities", schemas.DictSales, d.SalesSigs), w.saidOfSignals(d.Risks, d.SalesSigs)),
 	}

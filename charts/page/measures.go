@@ -82,7 +82,7 @@ func scaled(v *float64, low, high, to float64) any {
 // columns puts measures behind the columns that a table has.
 func (w *writing) columns(t *table.Table, list []measure) {
 	for _, m := range list {
-		t.Columns = append(t.Columns, table.Column{Name: w.word(m.key), Kind: m.kind})
+		t.Columns = append(t.Columns, w.column(m.key, m.kind))
 	}
 }
 

@@ -19,7 +19,14 @@ func (w *writing) quality() []section {
 		about("checklist", w.word("checklist_section"), w.checklist(q.Checklist), w.checklistByOperator(q.Operators)),
 		about("signals", w.word("signals"), w.signals("risks", schemas.DictRisk, q.Risks), w.signals("opportunities", schemas.DictSales, q.SalesSigs),
 			w.signalsByOperator(q.Operators), w.saidOfSignals(q.Risks, q.SalesSigs)),
-		about("cases", w.word("cases"), w.cases("best", q.Best), w.cases("worst", q.Worst)),
+		about("cases", w.word("cases"), w.cases("best", q.Best), w.cases("worst", q.Worst), w.saidInCases(func(add func(string, []report.Case)) {
+			add("best_one", q.Best)
+			add("worst_one", q.Worst)
+			for _, o := range q.Operators {
+				add("best_one", o.Best)
+				add("worst_one", o.Worst)
+			}
+		})),
 	}
 }
 

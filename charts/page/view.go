@@ -64,7 +64,7 @@ func (v view) Rows() [][]shown {
 		cells := make([]shown, len(t.Columns))
 		for i, c := range t.Columns {
 			text := v.R.cell(c.Kind, row[i])
-			if i > 0 && (v.Block.Changes && r == len(t.Rows)-1 || c.Name == v.R.word("change") || c.Name == v.R.word("score_change")) {
+			if i > 0 && (v.Block.Changes && r == len(t.Rows)-1 || c.Change) {
 				text = v.R.delta(c.Kind, row[i])
 			}
 			cells[i] = shown{text, numeric(c.Kind)}

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"math"
@@ -177,20 +178,12 @@ func clock(seconds float64) string {
 
 // term is the name of a dictionary's id.
 func (w *writing) term(dictionary string, id int64) string {
-	for _, t := range schemas.Dictionaries[dictionary] {
-		if t.ID == id {
-			return t.Name(w.Lang)
-		}
-	}
-	return strconv.FormatInt(id, 10)
+	return cmp.Or(schemas.TermOf(dictionary, id).Name(w.Lang), strconv.FormatInt(id, 10))
 }
 
 // termOf is the name of a dictionary's key.
 func (w *writing) termOf(dictionary, key string) string {
-	if id := schemas.TermID(dictionary, key); id != 0 {
-		return w.term(dictionary, id)
-	}
-	return key
+	return cmp.Or(schemas.TermOf(dictionary, schemas.TermID(dictionary, key)).Name(w.Lang), key)
 }
 
 func (w *writing) speaker(role string) string {
