@@ -111,7 +111,7 @@ func (w *writing) cards(cases []report.Case) (out []card) {
 		if c.CSAT != nil {
 			about = append(about, w.fill("csat_is", "csat", w.cell(table.Number, *c.CSAT)))
 		}
-		out = append(out, card{w.link(c.Code), c.Code, strings.Join(about, " · "), w.cell(table.Number, c.Score), one(c.Summary), w.quotes(c.Quotes)})
+		out = append(out, card{w.link(c.Code), c.Code, strings.Join(about, " · "), w.cell(table.Number, known(c.Score)), one(c.Summary), w.quotes(c.Quotes)})
 	}
 	return out
 }
@@ -125,7 +125,7 @@ func (w *writing) cases(id string, cases []report.Case) block {
 		if c.CSAT != nil {
 			csat = *c.CSAT
 		}
-		t.Rows = append(t.Rows, []any{c.At, w.word("type_" + c.Type), c.Operator, c.Seconds, c.Score, csat, c.Summary, c.Code})
+		t.Rows = append(t.Rows, []any{c.At, w.word("type_" + c.Type), c.Operator, c.Seconds, known(c.Score), csat, c.Summary, c.Code})
 	}
 	if len(cases) == 0 {
 		return block{}

@@ -109,13 +109,13 @@ func (s sampling) quote(text, judgement string) report.Quote {
 func (s sampling) cases(n int, good bool) (out []report.Case) {
 	for i := range n {
 		c := report.Case{Code: fmt.Sprintf("0199f3a0-0000-7000-8000-0000000001%02d", i), Type: []string{"call", "chat", "email"}[i%3], At: time.Date(2025, 10, 3+i, 8, 15, 0, 0, time.UTC), Operator: s.operators[i%len(s.operators)],
-			Seconds: 300 + 40*float64(i), Score: *s.between(20, 40), CSAT: ptr(int64(3)), Summary: "The customer was charged twice and asked for the money back. The operator could not find the payment; the matter stayed open.",
+			Seconds: 300 + 40*float64(i), Score: s.between(20, 40), CSAT: ptr(int64(3)), Summary: "The customer was charged twice and asked for the money back. The operator could not find the payment; the matter stayed open.",
 			Quotes: []report.Quote{s.quote("If this is not solved today, I will go to another provider", "risk_signals.churn"), s.quote("Я звоню уже третий раз по одному и тому же вопросу", "risk_signals.repeat_contact")}}
 		if c.Type != "call" {
 			c.Seconds = 0
 		}
 		if good {
-			c.Score, c.CSAT, c.Summary = *s.between(90, 99), ptr(int64(10)), "Клиент просил заменить SIM-карту. Оператор всё объяснил и оформил замену за один звонок."
+			c.Score, c.CSAT, c.Summary = s.between(90, 99), ptr(int64(10)), "Клиент просил заменить SIM-карту. Оператор всё объяснил и оформил замену за один звонок."
 			c.Quotes = []report.Quote{s.quote("Thank you so much, that was really quick", "csat")}
 		}
 		out = append(out, c)

@@ -11,3 +11,8 @@ func Midnight(year int, month time.Month, day int, zone *time.Location) time.Tim
 	}
 	return t
 }
+
+// AtMidnight says whether t is when its day begins, in the zone that it is in.
+func AtMidnight(t time.Time) bool {
+	return t.Equal(Midnight(t.Year(), t.Month(), t.Day(), t.Location()))
+}
