@@ -84,17 +84,11 @@ func (r *Reader) Report(ctx context.Context, org string, q report.Query) (report
 // days when p is made of whole days, be they 23 or 25 hours long.
 func before(p report.Period, zone *time.Location) report.Period {
 	from, until := p.From.In(zone), p.Until.In(zone)
-	if midnight(from) && midnight(until) {
+	if report.AtMidnight(from) && report.AtMidnight(until) {
 		y, m, d := from.Date()
 		return report.Period{From: report.Midnight(y, m, d-days(from, until), zone).In(p.From.Location()), Until: p.From, Zone: p.Zone}
 	}
 	return report.Period{From: p.From.Add(-p.Until.Sub(p.From)), Until: p.From, Zone: p.Zone}
-}
-
-// midnight says whether t is when its day begins.
-func midnight(t time.Time) bool {
-	y, m, d := t.Date()
-	return t.Equal(report.Midnight(y, m, d, t.Location()))
 }
 
 // days is the number of dates from one day to another, both in the same zone.

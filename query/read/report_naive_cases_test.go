@@ -31,7 +31,7 @@ func scoreOf(w talk) *float64 {
 func rounded(w talk) float64 { return math.Round(*scoreOf(w) * micros) }
 
 func caseOf(w talk, judgements ...string) report.Case {
-	c := report.Case{Code: w.Code.String(), TaskID: w.ID, Type: w.Type, At: w.At, Operator: w.Operator, Seconds: w.Seconds, Score: *scoreOf(w), Summary: w.Summary,
+	c := report.Case{Code: w.Code.String(), TaskID: w.ID, Type: w.Type, At: w.At, Operator: w.Operator, Seconds: w.Seconds, Score: scoreOf(w), Summary: w.Summary,
 		Quotes: quotesOf(w, 3, judgements...)}
 	if w.CSAT != nil {
 		n := int64(*w.CSAT)

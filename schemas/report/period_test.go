@@ -29,7 +29,11 @@ func TestMidnight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := report.Midnight(c.year, c.month, c.day, zone).Format(time.RFC3339); got != c.want {
+		at := report.Midnight(c.year, c.month, c.day, zone)
+		if !report.AtMidnight(at) || report.AtMidnight(at.Add(time.Second)) || report.AtMidnight(at.Add(-time.Second)) || report.AtMidnight(at.Add(12*time.Hour)) {
+			t.Errorf("%s %s (%s): midnight is not told from other times", c.zone, at, c.note)
+		}
+		if got := at.Format(time.RFC3339); got != c.want {
 			t.Errorf("%s %d-%d-%d (%s): %s, want %s", c.zone, c.year, c.month, c.day, c.note, got, c.want)
 		}
 	}
