@@ -87,7 +87,7 @@ func adviseRisks(b *report.Business) (out []report.Recommendation) {
 	for _, r := range b.Risks {
 		share, before := float64(r.Count)/float64(b.Total.Conversations), float64(r.Previous)/float64(b.Previous.Conversations)
 		if r.Count >= adviceFloor && share >= before*(1+riskOver) {
-			out = append(out, report.Recommendation{Key: report.AdviseRisk, Subject: termKey(schemas.DictRisk, r.ID), Value: share, Against: before, Count: r.Count})
+			out = append(out, report.Recommendation{Key: report.AdviseRisk, Subject: schemas.TermOf(schemas.DictRisk, r.ID).Key, Value: share, Against: before, Count: r.Count})
 		}
 	}
 	return out
@@ -147,7 +147,7 @@ func advisePeak(b *report.Business) []report.Recommendation {
 func adviseSales(b *report.Business, resolved map[int64]int64) (out []report.Recommendation) {
 	for _, s := range b.SalesSigs {
 		if ended := resolved[s.ID]; s.Count-ended >= adviceFloor {
-			out = append(out, report.Recommendation{Key: report.AdviseSales, Subject: termKey(schemas.DictSales, s.ID), Value: float64(s.Count), Against: float64(ended), Count: s.Count})
+			out = append(out, report.Recommendation{Key: report.AdviseSales, Subject: schemas.TermOf(schemas.DictSales, s.ID).Key, Value: float64(s.Count), Against: float64(ended), Count: s.Count})
 		}
 	}
 	return out

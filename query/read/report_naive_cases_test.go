@@ -27,8 +27,13 @@ func scoreOf(w talk) *float64 {
 	return report.Score(gradeOf(w), w.Empathy, csatOf(w), w.Script, checklistOf(w))
 }
 
-// rounded is what cases are ordered by.
-func rounded(w talk) float64 { return math.Round(*scoreOf(w) * micros) }
+// rounded is what cases are ordered by; those without a score come after the highest.
+func rounded(w talk) float64 {
+	if score := scoreOf(w); score != nil {
+		return math.Round(*score * micros)
+	}
+	return math.Inf(1)
+}
 
 func caseOf(w talk, judgements ...string) report.Case {
 	c := report.Case{Code: w.Code.String(), TaskID: w.ID, Type: w.Type, At: w.At, Operator: w.Operator, Seconds: w.Seconds, Score: scoreOf(w), Summary: w.Summary,
@@ -69,7 +74,7 @@ func attentionOf(now []talk) []report.Case {
 		}
 		return n
 	}
-	list := only(now, func(w talk) bool { return scoreOf(w) != nil && why(w) > 0 })
+	list := only(now, func(w talk) bool { return why(w) > 0 })
 	slices.SortStableFunc(list, func(a, b talk) int { return cmp.Or(cmp.Compare(why(b), why(a)), cmp.Compare(rounded(a), rounded(b))) })
 	out := []report.Case{}
 	for _, w := range list[:min(10, len(list))] {

@@ -174,12 +174,7 @@ func (w *talk) judge(t testing.TB, d dice) {
 }
 
 func keyOf[T uint8 | int64](dictionary string, id T) string {
-	for _, term := range schemas.Dictionaries[dictionary] {
-		if term.ID == int64(id) {
-			return term.Key
-		}
-	}
-	return ""
+	return schemas.TermOf(dictionary, int64(id)).Key
 }
 
 func zoned(t testing.TB, zone, from, until string) report.Period {
