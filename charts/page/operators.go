@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"slices"
 
 	"earshot/charts/table"
 	"earshot/schemas"
@@ -21,11 +22,11 @@ func (w *writing) operator(name string) string {
 }
 
 // ranked are the operators by their score.
-func (w *writing) ranked(operators []report.Operator, total report.Figures) block {
+func (w *writing) ranked(operators []report.Operator, all int64, total report.Figures) block {
 	if len(operators) == 0 {
 		return block{}
 	}
-	list := chosen("conversations", "talk", "score", "politeness", "empathy", "csat", "script", "checklist", "resolved")
+	list := chosen("conversations", "scored", "talk", "score", "politeness", "empathy", "csat", "script", "checklist", "resolved")
 	t := w.table("operators", "rank", table.Number, "operator", table.Text)
 	w.columns(t, list)
 	t.Columns = append(t.Columns, w.column("score_change", table.Number))
@@ -37,14 +38,26 @@ func (w *writing) ranked(operators []report.Operator, total report.Figures) bloc
 		}
 		t.Rows = append(t.Rows, append(row, change))
 	}
-	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 1, false, plot{column: 4, high: 100, mark: total.Score})}
+	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 1, false, plot{column: 5, high: 100, mark: total.Score})}
 	if total.Score != nil {
 		b.Text = append(b.Text, w.fill("team_score", "score", w.decimal(*total.Score)))
 	}
-	if len(operators) > mostBars {
-		b.Text = append(b.Text, w.fill("first_bars", "n", w.cell(table.Number, int64(mostBars))))
+	if slices.ContainsFunc(operators, func(o report.Operator) bool { return o.Rank == 0 && o.Name != "" }) {
+		b.Text = append(b.Text, w.fill("unranked", "n", w.count("scored_conversation", report.RankedFrom)))
 	}
+	b.Text = append(b.Text, w.beyond(operators, all)...)
 	return b
+}
+
+// beyond says which operators are not in the chart, and which not in the report at all.
+func (w *writing) beyond(operators []report.Operator, all int64) (text []string) {
+	if len(operators) > mostBars {
+		text = append(text, w.fill("first_bars", "n", w.cell(table.Number, int64(mostBars))))
+	}
+	if left := all - int64(len(operators)); left > 0 {
+		text = append(text, w.fill("left_out", "n", w.count("operator", int64(len(operators))), "left", w.cell(table.Number, left)))
+	}
+	return text
 }
 
 func rank(n int64) any {

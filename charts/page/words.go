@@ -153,15 +153,13 @@ func (w *writing) period(p report.Period) string {
 	from, until := p.From.In(w.zone), p.Until.In(w.zone)
 	last := until.Add(-time.Nanosecond)
 	switch {
-	case !midnight(from) || !midnight(until):
+	case !report.AtMidnight(from) || !report.AtMidnight(until):
 		return w.moment(from) + " – " + w.moment(until)
 	case from.Format(time.DateOnly) == last.Format(time.DateOnly):
 		return w.longDate(from)
 	}
 	return w.longDate(from) + " – " + w.longDate(last)
 }
-
-func midnight(t time.Time) bool { return t.Hour()+t.Minute()+t.Second()+t.Nanosecond() == 0 }
 
 // clock is a length or a place in the recording: 1:05, 1:02:03.
 func clock(seconds float64) string {
