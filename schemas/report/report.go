@@ -87,6 +87,7 @@ type Figures struct {
 	Resolved      *float64 `json:"resolved"`          // 0..1, of those whose outcome is known
 	Positive      *float64 `json:"positive"`          // 0..1 of those with a sentiment
 	Negative      *float64 `json:"negative"`          // 0..1
+	Sentiments    int64    `json:"sentiments"`        // conversations with a sentiment
 	Risky         int64    `json:"risky"`             // conversations with a risk signal
 	Sales         int64    `json:"sales"`             // with a sales signal
 	SilenceShare  *float64 `json:"silence_share"`     // 0..1 of the length of calls

@@ -1,5 +1,5 @@
 -- The conversations that are risky, unresolved or unhappy (the customer is, at CSAT 4 and below), those first that are so in
--- more ways, then the lowest scores, those without any last, then the newest.
+-- more ways, then the lowest scores (those without one last), then the newest.
 WITH {{template "score.sql"}},
     arrayExists(i -> i != 1, risk_signal_ids) AS risky, resolved_status_id = 3 AS open, ifNull(csat <= 4, 0) OR sentiment = 'negative' AS unhappy
 SELECT code
