@@ -57,6 +57,16 @@ func TermID(dictionary, key string) int64 {
 	return 0
 }
 
+// TermOf is the term of an id in a dictionary, without a key when it has no such id.
+func TermOf(dictionary string, id int64) Term {
+	for _, t := range Dictionaries[dictionary] {
+		if t.ID == id {
+			return t
+		}
+	}
+	return Term{ID: id}
+}
+
 // TermIDs maps several keys; unknown ones are left out.
 func TermIDs(dictionary string, keys []string) []int64 {
 	ids := make([]int64, 0, len(keys))

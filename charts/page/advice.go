@@ -29,16 +29,16 @@ func (w *writing) advice(r report.Recommendation) advice {
 	number := func(v float64) string { return w.cell(table.Number, int64(v)) }
 	subject := one(r.Subject)
 	switch r.Key {
-	case report.AdviseUnresolved, report.AdviseSlowResponse, report.AdviseRisk, report.AdviseNegativeTopic:
+	case report.AdviseUnresolved, report.AdviseSlowResponse, report.AdviseRisk, report.AdviseNegativeTopic, report.AdviseTopicGrowth, report.AdviseNewTopic:
 		number = w.percent
-	case report.AdviseSatisfaction:
+	case report.AdviseSatisfaction, report.AdvisePeak:
 		number = w.decimal
 	}
-	against := number(r.Against)
 	switch r.Key {
 	case report.AdvisePeak:
-		against = w.decimal(r.Against)
 		subject = w.peak(r.Subject)
+	case report.AdviseTopicGrowth, report.AdviseNewTopic, report.AdviseNegativeTopic:
+		subject = one(w.topic(r.Subject))
 	case report.AdviseRisk:
 		subject = w.termOf(schemas.DictRisk, r.Subject)
 	case report.AdviseSales:
@@ -47,7 +47,7 @@ func (w *writing) advice(r report.Recommendation) advice {
 	if _, ok := words[w.Lang]["do_"+r.Key]; !ok { // of a newer reader
 		return advice{strings.TrimSpace(r.Key + " " + subject), w.fill("because_other", "value", w.decimal(r.Value), "against", w.decimal(r.Against), "count", w.count("conversation", r.Count))}
 	}
-	pairs := []string{"subject", subject, "value", number(r.Value), "against", against, "count", w.count("conversation", r.Count), "target", w.count("second", report.ResponseTarget)}
+	pairs := []string{"subject", subject, "value", number(r.Value), "against", number(r.Against), "count", w.count("conversation", r.Count), "target", w.within(report.ResponseTarget)}
 	return advice{w.fill("do_"+r.Key, append([]string{}, pairs...)...), w.fill("because_"+r.Key, pairs...)}
 }
 

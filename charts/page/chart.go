@@ -200,8 +200,10 @@ func (w *writing) heat(t *table.Table) *chart {
 	for y, row := range t.Rows {
 		names = append(names, row[0].(string))
 		for x, v := range row[1:] {
-			most = max(most, number64(v))
-			data = append(data, opts.HeatMapData{Value: []any{x, y, v}})
+			if v != nil {
+				most = max(most, number64(v))
+				data = append(data, opts.HeatMapData{Value: []any{x, y, v}})
+			}
 		}
 	}
 	if most == 0 {
@@ -239,7 +241,7 @@ func (w *writing) radar(t *table.Table) *chart {
 	return picture(t, 300, c.JSON(), "number")
 }
 
-// funnel draws the stages of a table: names, then numbers.
+// funnel draws the stages of a table: names, then numbers, each as wide as it is of the largest.
 func (w *writing) funnel(t *table.Table) *chart {
 	c := charts.NewFunnel()
 	var data []opts.FunnelData

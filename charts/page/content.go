@@ -111,24 +111,31 @@ func (w *writing) cards(cases []report.Case) (out []card) {
 		if c.CSAT != nil {
 			about = append(about, w.fill("csat_is", "csat", w.cell(table.Number, *c.CSAT)))
 		}
-		out = append(out, card{w.link(c.Code), c.Code, strings.Join(about, " · "), w.cell(table.Number, c.Score), one(c.Summary), w.quotes(c.Quotes)})
+		out = append(out, card{w.link(c.Code), c.Code, strings.Join(about, " · "), w.cell(table.Number, known(c.Score)), one(c.Summary), w.quotes(c.Quotes)})
 	}
 	return out
 }
 
+// caseColumns are those of caseRow.
+var caseColumns = []any{"case_time", table.Time, "case_type", table.Text, "operator", table.Text, "length", table.Duration, "score", table.Number,
+	"csat", table.Number, "summary", table.Text, "code", table.Text, "link", table.Text}
+
+func (w *writing) caseRow(c report.Case) []any {
+	var csat any
+	if c.CSAT != nil {
+		csat = *c.CSAT
+	}
+	return []any{c.At, w.word("type_" + c.Type), c.Operator, c.Seconds, known(c.Score), csat, c.Summary, c.Code, w.link(c.Code)}
+}
+
 // cases are blocks for good or bad conversations.
 func (w *writing) cases(id string, cases []report.Case) block {
-	t := w.table(id, "case_time", table.Time, "case_type", table.Text, "operator", table.Text, "length", table.Duration, "score", table.Number,
-		"csat", table.Number, "summary", table.Text, "code", table.Text)
-	for _, c := range cases {
-		var csat any
-		if c.CSAT != nil {
-			csat = *c.CSAT
-		}
-		t.Rows = append(t.Rows, []any{c.At, w.word("type_" + c.Type), c.Operator, c.Seconds, c.Score, csat, c.Summary, c.Code})
-	}
 	if len(cases) == 0 {
 		return block{}
+	}
+	t := w.table(id, caseColumns...)
+	for _, c := range cases {
+		t.Rows = append(t.Rows, w.caseRow(c))
 	}
 	return block{ID: id, Title: t.Title, Cases: w.cards(cases), Table: t, Place: inFiles}
 }
@@ -137,7 +144,12 @@ func (w *writing) cases(id string, cases []report.Case) block {
 func (w *writing) table(id string, columns ...any) *table.Table {
 	t := &table.Table{ID: id, Title: w.word("table_" + id)}
 	for i := 0; i+1 < len(columns); i += 2 {
-		t.Columns = append(t.Columns, table.Column{Name: w.word(columns[i].(string)), Kind: columns[i+1].(table.Kind)})
+		t.Columns = append(t.Columns, w.column(columns[i].(string), columns[i+1].(table.Kind)))
 	}
 	return t
+}
+
+// column is one named by a word; those of changes are shown with their sign.
+func (w *writing) column(word string, kind table.Kind) table.Column {
+	return table.Column{Name: w.word(word), Kind: kind, Change: word == "change" || strings.HasSuffix(word, "_change")}
 }

@@ -12,9 +12,9 @@ func (w *writing) daily() []section {
 	return []section{
 		about("overview", w.word("overview"), w.opening(d.Total), w.figures(d.Total, d.Previous,
 			"conversations", "calls", "chats", "emails", "score", "csat", "resolved", "risky", "first_response")),
-		about("attention", w.word("attention_section"), w.attention(d.Attention)),
+		about("attention", w.word("attention_section"), w.attention(d.Attention), w.saidInCases(func(add func(string, []report.Case)) { add("table_attention", d.Attention) })),
 		about("hours", w.word("hours_section"), w.hours(d.Hours)...),
-		about("operators", w.word("operators"), w.onDuty(d.Operators)),
+		about("operators", w.word("operators"), w.onDuty(d.Operators, d.OperatorCount), w.before(d.Operators), w.checklistByOperator(d.Operators), w.signalsByOperator(d.Operators)),
 		about("topics", w.word("topics"), w.dayTopics(d.Topics)),
 		about("signals", w.word("signals"), w.signals("risks", schemas.DictRisk, d.Risks), w.signals("opportunities", schemas.DictSales, d.SalesSigs), w.saidOfSignals(d.Risks, d.SalesSigs)),
 	}
@@ -55,7 +55,7 @@ func (w *writing) hours(hours []report.Hour) []block {
 }
 
 // onDuty are the operators of the day.
-func (w *writing) onDuty(operators []report.Operator) block {
+func (w *writing) onDuty(operators []report.Operator, all int64) block {
 	if len(operators) == 0 {
 		return block{}
 	}
@@ -65,11 +65,7 @@ func (w *writing) onDuty(operators []report.Operator) block {
 	for _, o := range operators {
 		t.Rows = append(t.Rows, values([]any{w.operator(o.Name)}, list, o.Figures))
 	}
-	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 0, false, plot{column: 1})}
-	if len(operators) > mostBars {
-		b.Text = []string{w.fill("first_bars", "n", w.cell(table.Number, int64(mostBars)))}
-	}
-	return b
+	return block{ID: t.ID, Title: t.Title, Table: t, Text: w.beyond(operators, all), Chart: w.ranking(t, 0, false, plot{column: 1})}
 }
 
 func (w *writing) dayTopics(topics []report.Topic) block {

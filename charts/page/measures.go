@@ -23,12 +23,12 @@ func known(v *float64) any {
 	return *v
 }
 
-// share is of conversations; unknown without any.
+// share is of the conversations that were analysed; unknown without any.
 func share(part int64, f report.Figures) any {
-	if f.Conversations == 0 {
+	if f.Analysed == 0 {
 		return nil
 	}
-	return float64(part) / float64(f.Conversations)
+	return float64(part) / float64(f.Analysed)
 }
 
 // measures are all there are, in the order of every table.
@@ -37,6 +37,8 @@ var measures = []measure{
 	{"calls", table.Number, 0, func(f report.Figures) any { return f.Calls }},
 	{"chats", table.Number, 0, func(f report.Figures) any { return f.Chats }},
 	{"emails", table.Number, 0, func(f report.Figures) any { return f.Emails }},
+	{"analysed", table.Number, 0, func(f report.Figures) any { return f.Analysed }},
+	{"scored", table.Number, 0, func(f report.Figures) any { return f.Scored }},
 	{"recorded", table.Duration, 0, func(f report.Figures) any { return f.Seconds }},
 	{"talk", table.Duration, 0, func(f report.Figures) any { return known(f.TalkSeconds) }},
 	{"score", table.Number, 1, func(f report.Figures) any { return known(f.Score) }},
@@ -82,7 +84,7 @@ func scaled(v *float64, low, high, to float64) any {
 // columns puts measures behind the columns that a table has.
 func (w *writing) columns(t *table.Table, list []measure) {
 	for _, m := range list {
-		t.Columns = append(t.Columns, table.Column{Name: w.word(m.key), Kind: m.kind})
+		t.Columns = append(t.Columns, w.column(m.key, m.kind))
 	}
 }
 

@@ -2,14 +2,16 @@ package page
 
 import (
 	"fmt"
+	"slices"
 
 	"earshot/charts/table"
 	"earshot/schemas"
 	"earshot/schemas/report"
 )
 
-// mostProfiles is how many operators have a chart of their own; the tables have all.
-const mostProfiles = 12
+// bestProfiles and lastProfiles are how many operators from the top and from the
+// bottom have a chart of their own; the tables have all.
+const bestProfiles, lastProfiles = 6, 6
 
 // operator is a name as it is shown; conversations without one are somebody's too.
 func (w *writing) operator(name string) string {
@@ -20,14 +22,14 @@ func (w *writing) operator(name string) string {
 }
 
 // ranked are the operators by their score.
-func (w *writing) ranked(operators []report.Operator, total report.Figures) block {
+func (w *writing) ranked(operators []report.Operator, all int64, total report.Figures) block {
 	if len(operators) == 0 {
 		return block{}
 	}
-	list := chosen("conversations", "talk", "score", "politeness", "empathy", "csat", "script", "checklist", "resolved")
+	list := chosen("conversations", "scored", "talk", "score", "politeness", "empathy", "csat", "script", "checklist", "resolved")
 	t := w.table("operators", "rank", table.Number, "operator", table.Text)
 	w.columns(t, list)
-	t.Columns = append(t.Columns, table.Column{Name: w.word("score_change"), Kind: table.Number})
+	t.Columns = append(t.Columns, w.column("score_change", table.Number))
 	for _, o := range operators {
 		row := values([]any{rank(o.Rank), w.operator(o.Name)}, list, o.Figures)
 		var change any
@@ -36,14 +38,26 @@ func (w *writing) ranked(operators []report.Operator, total report.Figures) bloc
 		}
 		t.Rows = append(t.Rows, append(row, change))
 	}
-	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 1, false, plot{column: 4, high: 100, mark: total.Score})}
+	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.ranking(t, 1, false, plot{column: 5, high: 100, mark: total.Score})}
 	if total.Score != nil {
 		b.Text = append(b.Text, w.fill("team_score", "score", w.decimal(*total.Score)))
 	}
-	if len(operators) > mostBars {
-		b.Text = append(b.Text, w.fill("first_bars", "n", w.cell(table.Number, int64(mostBars))))
+	if slices.ContainsFunc(operators, func(o report.Operator) bool { return o.Rank == 0 && o.Name != "" }) {
+		b.Text = append(b.Text, w.fill("unranked", "n", w.count("scored_conversation", report.RankedFrom)))
 	}
+	b.Text = append(b.Text, w.beyond(operators, all)...)
 	return b
+}
+
+// beyond says which operators are not in the chart, and which not in the report at all.
+func (w *writing) beyond(operators []report.Operator, all int64) (text []string) {
+	if len(operators) > mostBars {
+		text = append(text, w.fill("first_bars", "n", w.cell(table.Number, int64(mostBars))))
+	}
+	if left := all - int64(len(operators)); left > 0 {
+		text = append(text, w.fill("left_out", "n", w.count("operator", int64(len(operators))), "left", w.cell(table.Number, left)))
+	}
+	return text
 }
 
 func rank(n int64) any {
@@ -83,7 +97,8 @@ func (w *writing) manners(operators []report.Operator) block {
 	return b
 }
 
-// profiles hold each of the first operators against the team, with what to praise and what to talk about.
+// profiles hold operators against the team and the period before, with what to
+// praise and what to talk about.
 func (w *writing) profiles(operators []report.Operator, total report.Figures) []block {
 	if len(operators) == 0 {
 		return nil
@@ -94,19 +109,75 @@ func (w *writing) profiles(operators []report.Operator, total report.Figures) []
 		all.Rows = append(all.Rows, w.profile(w.operator(o.Name), o.Figures))
 	}
 	all.Rows = append(all.Rows, team)
-	blocks := []block{{Table: all, Place: inFiles}}
-	if len(operators) > mostProfiles {
-		blocks = append(blocks, block{Text: []string{w.fill("first_profiles", "n", w.cell(table.Number, int64(mostProfiles)))}})
+	blocks := []block{{Table: all, Place: inFiles}, w.before(operators), w.operatorCases(operators)}
+	shown := profiled(operators)
+	if len(shown) < len(operators) {
+		blocks = append(blocks, block{Text: []string{w.fill("some_profiles", "best", w.cell(table.Number, int64(bestProfiles)), "last", w.cell(table.Number, int64(lastProfiles)))}})
 	}
-	for i, o := range operators[:min(len(operators), mostProfiles)] {
+	for _, i := range shown {
+		o := operators[i]
 		t := w.profileTable(fmt.Sprint("operator_", i+1))
 		t.Title = w.operator(o.Name)
 		t.Rows = [][]any{all.Rows[i], team}
+		if o.Previous != nil {
+			t.Rows = append(t.Rows, w.profile(w.word("previous_period"), *o.Previous))
+		}
 		b := block{ID: t.ID, Title: t.Title, Text: w.sentences(o), Chart: w.radar(t), Table: t, Place: onPage, Upright: true, Narrow: true}
 		b.Cases = append(w.labelled("best_one", o.Best), w.labelled("worst_one", o.Worst)...)
 		blocks = append(blocks, b)
 	}
 	return blocks
+}
+
+// profiled are the places of those who have a chart: all, or the first and the
+// last of those who have a rank, who need help most.
+func profiled(operators []report.Operator) (places []int) {
+	ranked := 0
+	for i, o := range operators {
+		places = append(places, i)
+		if o.Rank > 0 {
+			ranked = i + 1
+		}
+	}
+	switch {
+	case len(places) <= bestProfiles+lastProfiles:
+		return places
+	case ranked <= bestProfiles+lastProfiles:
+		return places[:bestProfiles+lastProfiles]
+	}
+	return append(places[:bestProfiles:bestProfiles], places[ranked-lastProfiles:ranked]...)
+}
+
+// before are all figures of operators in the period before, for the files.
+func (w *writing) before(operators []report.Operator) block {
+	t := w.table("operators_previous", "operator", table.Text)
+	w.columns(t, measures)
+	for _, o := range operators {
+		if o.Previous != nil {
+			t.Rows = append(t.Rows, values([]any{w.operator(o.Name)}, measures, *o.Previous))
+		}
+	}
+	if len(t.Rows) == 0 {
+		return block{}
+	}
+	return block{Table: t, Place: inFiles}
+}
+
+// operatorCases are the best and the worst conversations of each operator, for the files.
+func (w *writing) operatorCases(operators []report.Operator) block {
+	t := w.table("operator_cases", append([]any{"about_what", table.Text}, caseColumns...)...)
+	for _, o := range operators {
+		for _, c := range o.Best {
+			t.Rows = append(t.Rows, append([]any{w.word("best_one")}, w.caseRow(c)...))
+		}
+		for _, c := range o.Worst {
+			t.Rows = append(t.Rows, append([]any{w.word("worst_one")}, w.caseRow(c)...))
+		}
+	}
+	if len(t.Rows) == 0 {
+		return block{}
+	}
+	return block{Table: t, Place: inFiles}
 }
 
 func (w *writing) profileTable(id string) *table.Table {

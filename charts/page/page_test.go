@@ -267,7 +267,7 @@ func TestPageShowsTheTables(t *testing.T) {
 		t.Fatalf("%d rows on the page, %d in the table, %d operators", len(got)-1, len(operators.Rows), len(r.Quality.Operators))
 	}
 	for i, o := range r.Quality.Operators {
-		for _, want := range []string{w.cell(table.Number, o.Rank), o.Name, w.cell(table.Number, o.Figures.Conversations), w.decimal(*o.Figures.Score), w.percent(*o.Figures.Empathy)} {
+		for _, want := range []string{w.cell(table.Number, rank(o.Rank)), o.Name, w.cell(table.Number, o.Figures.Conversations), w.decimal(*o.Figures.Score), w.percent(*o.Figures.Empathy)} {
 			if !strings.Contains(got[i+1], one(want)) {
 				t.Errorf("row %q lacks %q", got[i+1], want)
 			}

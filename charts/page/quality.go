@@ -1,6 +1,9 @@
 package page
 
 import (
+	"slices"
+	"strings"
+
 	"earshot/charts/table"
 	"earshot/schemas"
 	"earshot/schemas/report"
@@ -14,12 +17,19 @@ func (w *writing) quality() []section {
 		about("overview", w.word("overview"), w.opening(q.Total), w.figures(q.Total, q.Previous,
 			"conversations", "score", "politeness", "empathy", "csat", "script", "checklist", "resolved", "silence", "interruptions")),
 		about("trend", w.word("trend"), w.volume(q.Days), w.course(q.Days)),
-		about("operators", w.word("operators"), w.ranked(q.Operators, q.Total), w.spread(q.Spread), w.manners(q.Operators)),
+		about("operators", w.word("operators"), w.ranked(q.Operators, q.OperatorCount, q.Total), w.spread(q.Spread), w.manners(q.Operators)),
 		about("profiles", w.word("profiles"), w.profiles(q.Operators, q.Total)...),
 		about("checklist", w.word("checklist_section"), w.checklist(q.Checklist), w.checklistByOperator(q.Operators)),
 		about("signals", w.word("signals"), w.signals("risks", schemas.DictRisk, q.Risks), w.signals("opportunities", schemas.DictSales, q.SalesSigs),
 			w.signalsByOperator(q.Operators), w.saidOfSignals(q.Risks, q.SalesSigs)),
-		about("cases", w.word("cases"), w.cases("best", q.Best), w.cases("worst", q.Worst)),
+		about("cases", w.word("cases"), w.cases("best", q.Best), w.cases("worst", q.Worst), w.saidInCases(func(add func(string, []report.Case)) {
+			add("best_one", q.Best)
+			add("worst_one", q.Worst)
+			for _, o := range q.Operators {
+				add("best_one", o.Best)
+				add("worst_one", o.Worst)
+			}
+		})),
 	}
 }
 
@@ -28,8 +38,24 @@ func (w *writing) opening(total report.Figures) block {
 	if total.Conversations == 0 {
 		return block{Text: []string{w.word("no_conversations")}}
 	}
-	return block{Text: []string{w.fill("rests_on", "conversations", w.count("conversation", total.Conversations), "calls", w.count("call", total.Calls),
+	b := block{Text: []string{w.fill("rests_on", "conversations", w.count("conversation", total.Conversations), "calls", w.count("call", total.Calls),
 		"chats", w.count("chat", total.Chats), "emails", w.count("email", total.Emails), "time", clock(total.Seconds))}}
+	if total.Analysed < total.Conversations {
+		b.Text = append(b.Text, w.fill("analysed_are", "n", w.count("conversation", total.Analysed)))
+	}
+	if now, before := engines(w.Provenance), engines(w.PreviousProvenance); len(before) > 0 && !slices.Equal(now, before) {
+		b.Text = append(b.Text, w.fill("other_engines", "now", strings.Join(now, ", "), "before", strings.Join(before, ", ")))
+	}
+	return b
+}
+
+// engines are the names of what analysed the conversations, in order.
+func engines(p report.Provenance) (names []string) {
+	for _, e := range p.Engines {
+		names = append(names, one(e.Name))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // volume is how many conversations there were day by day.

@@ -24,12 +24,12 @@ func (w *writing) signals(id, dictionary string, signals []report.SignalCount) b
 	return b
 }
 
-// said are all quotes of signals and themes, for the files.
+// said are all quotes of signals, themes or conversations, for the files.
 func (w *writing) said(id string, by func(add func(about string, quotes []report.Quote))) block {
-	t := w.table(id, "about_what", table.Text, "case_time", table.Time, "speaker", table.Text, "words", table.Text, "place", table.Duration, "code", table.Text)
+	t := w.table(id, "about_what", table.Text, "case_time", table.Time, "speaker", table.Text, "words", table.Text, "place", table.Duration, "code", table.Text, "link", table.Text)
 	by(func(about string, quotes []report.Quote) {
 		for _, q := range quotes {
-			t.Rows = append(t.Rows, []any{about, q.At, w.speaker(q.Speaker), q.Text, known(q.Start), q.Code})
+			t.Rows = append(t.Rows, []any{about, q.At, w.speaker(q.Speaker), q.Text, known(q.Start), q.Code, w.link(q.Code)})
 		}
 	})
 	if len(t.Rows) == 0 {
@@ -46,6 +46,21 @@ func (w *writing) saidOfSignals(risks, sales []report.SignalCount) block {
 		for _, s := range sales {
 			add(w.term(schemas.DictSales, s.ID), s.Quotes)
 		}
+	})
+}
+
+// saidInCases are what proves the judgement of conversations, each once under a word.
+func (w *writing) saidInCases(by func(add func(word string, cases []report.Case))) block {
+	seen := map[[2]string]bool{}
+	return w.said("case_quotes", func(add func(string, []report.Quote)) {
+		by(func(word string, cases []report.Case) {
+			for _, c := range cases {
+				if key := [2]string{word, c.Code}; !seen[key] {
+					seen[key] = true
+					add(w.word(word), c.Quotes)
+				}
+			}
+		})
 	})
 }
 

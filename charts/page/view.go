@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"earshot/charts/table"
+	"earshot/schemas/report"
 )
 
 // Title and the others here are for page.html.
@@ -64,7 +65,7 @@ func (v view) Rows() [][]shown {
 		cells := make([]shown, len(t.Columns))
 		for i, c := range t.Columns {
 			text := v.R.cell(c.Kind, row[i])
-			if i > 0 && (v.Block.Changes && r == len(t.Rows)-1 || c.Name == v.R.word("change") || c.Name == v.R.word("score_change")) {
+			if i > 0 && (v.Block.Changes && r == len(t.Rows)-1 || c.Change) {
 				text = v.R.delta(c.Kind, row[i])
 			}
 			cells[i] = shown{text, numeric(c.Kind)}
@@ -108,7 +109,21 @@ func (w *writing) Origin() []origin {
 		{w.word("made_at"), []string{w.moment(w.MadeAt)}},
 		{w.word("program"), []string{"Earshot " + p.Program}},
 	}
-	engines, scripts, log := origin{Name: w.word("engines")}, origin{Name: w.word("scripts")}, origin{Name: w.word("log")}
+	log := origin{Name: w.word("log")}
+	for i, l := range p.Log {
+		if i == 0 || l.Topic != p.Log[i-1].Topic {
+			log.Values = append(log.Values, l.Topic)
+		}
+		log.Values[len(log.Values)-1] += fmt.Sprintf(" %d:%d", l.Partition, l.Offset)
+	}
+	out = append(out, w.judges("engines", "scripts", p)...)
+	out = append(append(out, w.judges("engines_before", "scripts_before", w.PreviousProvenance)...), log)
+	return slices.DeleteFunc(out, func(o origin) bool { return len(o.Values) == 0 || cmp.Or(o.Values...) == "" })
+}
+
+// judges are who judged the conversations of a period, and by which scripts.
+func (w *writing) judges(analysed, checked string, p report.Provenance) []origin {
+	engines, scripts := origin{Name: w.word(analysed)}, origin{Name: w.word(checked)}
 	for _, e := range p.Engines {
 		engines.Values = append(engines.Values, w.fill("judged", "name", e.Name, "n", w.count("conversation", e.Conversations)))
 	}
@@ -116,12 +131,5 @@ func (w *writing) Origin() []origin {
 		name := w.fill("script_version", "id", fmt.Sprint(s.ID), "version", fmt.Sprint(s.Version))
 		scripts.Values = append(scripts.Values, w.fill("judged", "name", name, "n", w.count("conversation", s.Conversations)))
 	}
-	for i, l := range p.Log {
-		if i == 0 || l.Topic != p.Log[i-1].Topic {
-			log.Values = append(log.Values, l.Topic)
-		}
-		log.Values[len(log.Values)-1] += fmt.Sprintf(" %d:%d", l.Partition, l.Offset)
-	}
-	out = append(out, engines, scripts, log)
-	return slices.DeleteFunc(out, func(o origin) bool { return len(o.Values) == 0 || cmp.Or(o.Values...) == "" })
+	return []origin{engines, scripts}
 }

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"math"
@@ -152,15 +153,13 @@ func (w *writing) period(p report.Period) string {
 	from, until := p.From.In(w.zone), p.Until.In(w.zone)
 	last := until.Add(-time.Nanosecond)
 	switch {
-	case !midnight(from) || !midnight(until):
+	case !report.AtMidnight(from) || !report.AtMidnight(until):
 		return w.moment(from) + " – " + w.moment(until)
 	case from.Format(time.DateOnly) == last.Format(time.DateOnly):
 		return w.longDate(from)
 	}
 	return w.longDate(from) + " – " + w.longDate(last)
 }
-
-func midnight(t time.Time) bool { return t.Hour()+t.Minute()+t.Second()+t.Nanosecond() == 0 }
 
 // clock is a length or a place in the recording: 1:05, 1:02:03.
 func clock(seconds float64) string {
@@ -177,20 +176,12 @@ func clock(seconds float64) string {
 
 // term is the name of a dictionary's id.
 func (w *writing) term(dictionary string, id int64) string {
-	for _, t := range schemas.Dictionaries[dictionary] {
-		if t.ID == id {
-			return t.Name(w.Lang)
-		}
-	}
-	return strconv.FormatInt(id, 10)
+	return cmp.Or(schemas.TermOf(dictionary, id).Name(w.Lang), strconv.FormatInt(id, 10))
 }
 
 // termOf is the name of a dictionary's key.
 func (w *writing) termOf(dictionary, key string) string {
-	if id := schemas.TermID(dictionary, key); id != 0 {
-		return w.term(dictionary, id)
-	}
-	return key
+	return cmp.Or(schemas.TermOf(dictionary, schemas.TermID(dictionary, key)).Name(w.Lang), key)
 }
 
 func (w *writing) speaker(role string) string {

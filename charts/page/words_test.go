@@ -67,19 +67,22 @@ func TestWordsAreUsed(t *testing.T) {
 	for _, m := range measures {
 		asked[m.key] = true
 	}
+	for _, kind := range []string{schemas.TypeCall, schemas.TypeChat, schemas.TypeEmail} {
+		asked["type_"+kind] = true
+	}
 	for key := range asked {
 		if _, ok := words["en"][key]; !ok && !strings.HasSuffix(key, "_") {
 			t.Errorf("there is no %q", key)
 		}
 	}
-	made := regexp.MustCompile(`^(table|title|type|role|weekday|weekday_long|do|because)_|^no_(risks|opportunities)$|_(one|few|many|other)$`)
+	made := regexp.MustCompile(`^(table|title|role|weekday|weekday_long|do|because)_|^no_(risks|opportunities|chats|emails)$|_(one|few|many|other)$`)
 	for key := range words["en"] {
 		if !asked[key] && !made.MatchString(key) && !strings.Contains(source, `"`+key+`"`) {
 			t.Errorf("nobody says %q", key)
 		}
 	}
 	for _, lang := range slices.Collect(maps.Keys(words)) {
-		for _, key := range []string{report.AdviseTopicGrowth, report.AdviseUnresolved, report.AdviseSlowResponse, report.AdvisePeak, report.AdviseRisk, report.AdviseSales, report.AdviseSatisfaction, report.AdviseNegativeTopic} {
+		for _, key := range []string{report.AdviseTopicGrowth, report.AdviseNewTopic, report.AdviseUnresolved, report.AdviseSlowResponse, report.AdvisePeak, report.AdviseRisk, report.AdviseSales, report.AdviseSatisfaction, report.AdviseNegativeTopic} {
 			if words[lang]["do_"+key] == "" || words[lang]["because_"+key] == "" {
 				t.Errorf("%s has no words for %s", lang, key)
 			}

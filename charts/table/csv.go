@@ -12,10 +12,10 @@ import (
 
 // CSV writes a table as RFC 4180 describes it, in UTF-8 with a byte order mark,
 // without which Excel reads Cyrillic as something else. Numbers have a decimal
-// point, shares are 0..1, durations seconds, times ISO 8601 with their offset;
-// what is unknown is empty. A text that a spreadsheet would run as a formula
+// point, shares are 0..1, durations seconds, times ISO 8601 as the clocks of zone
+// show them, with their offset; what is unknown is empty. A text that a spreadsheet would run as a formula
 // begins with an apostrophe.
-func CSV(w io.Writer, t Table) error {
+func CSV(w io.Writer, t Table, zone *time.Location) error {
 	if err := t.check(); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func CSV(w io.Writer, t Table) error {
 	}
 	for _, row := range t.Rows {
 		for i, cell := range row {
-			line[i] = written(cell)
+			line[i] = written(cell, zone)
 		}
 		if err := lines.Write(line); err != nil {
 			return err
@@ -44,7 +44,7 @@ func CSV(w io.Writer, t Table) error {
 }
 
 // written is a cell as CSV has it.
-func written(cell any) string {
+func written(cell any, zone *time.Location) string {
 	switch v := cell.(type) {
 	case string:
 		return defused(v)
@@ -53,7 +53,7 @@ func written(cell any) string {
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case time.Time:
-		return v.Format(time.RFC3339)
+		return v.In(zone).Format(time.RFC3339)
 	}
 	return ""
 }

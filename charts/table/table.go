@@ -16,14 +16,15 @@ const (
 	Number               // int64 or float64
 	Percent              // float64, 0..1
 	Duration             // float64, seconds
-	Time                 // time.Time, in the zone of the report
+	Time                 // time.Time; CSV and XLSX show it in their zone
 	Date                 // string, YYYY-MM-DD
 )
 
 // Column of a table.
 type Column struct {
-	Name string // in the language of the report
-	Kind Kind
+	Name   string // in the language of the report
+	Kind   Kind
+	Change bool // its numbers are differences, which have their sign
 }
 
 // Table is one table, in the language of the report.

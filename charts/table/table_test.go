@@ -25,19 +25,19 @@ var hostile = []string{`=cmd|' /C calc'!A0`, "+1+1", "-2+3", "@SUM(1,1)", "\t=1+
 
 // sample has every kind of column, a row with all that is unknown, and hostile texts.
 func sample(id string) Table {
-	t := Table{ID: id, Title: "Операторы & Ко <b>", Columns: []Column{{"Оператор", Text}, {"Звонков", Number}, {"Балл", Number}, {"Решено", Percent},
-		{"=Длительность", Duration}, {"Начало", Time}, {"День", Date}}}
+	t := Table{ID: id, Title: "Операторы & Ко <b>", Columns: []Column{{Name: "Оператор", Kind: Text}, {Name: "Звонков", Kind: Number}, {Name: "Балл", Kind: Number}, {Name: "Решено", Kind: Percent},
+		{Name: "=Длительность", Kind: Duration}, {Name: "Начало", Kind: Time}, {Name: "День", Kind: Date}}}
 	at := time.Date(2025, 10, 31, 22, 30, 5, 0, time.UTC)
-	t.Rows = append(t.Rows, []any{"Анна Иванова", int64(1234567), 83.25, 0.5, 90061.0, at.In(moscow), "2025-10-31"}, make([]any, 7))
+	t.Rows = append(t.Rows, []any{"Анна Иванова", int64(1234567), 83.25, 0.5, 90061.0, at, "2025-10-31"}, make([]any, 7))
 	for _, text := range hostile {
-		t.Rows = append(t.Rows, []any{text, int64(-1), -0.5, 0.0, 0.5, at.In(moscow), text})
+		t.Rows = append(t.Rows, []any{text, int64(-1), -0.5, 0.0, 0.5, at, text})
 	}
 	return t
 }
 
 func TestCSV(t *testing.T) {
 	var b bytes.Buffer
-	if err := CSV(&b, sample("operators")); err != nil {
+	if err := CSV(&b, sample("operators"), moscow); err != nil {
 		t.Fatal(err)
 	}
 	text, found := strings.CutPrefix(b.String(), "\uFEFF")
@@ -111,7 +111,7 @@ func wellFormed(t *testing.T, book []byte) {
 }
 
 func TestXLSX(t *testing.T) {
-	f, first := workbookOf(t, "ru-RU", sample("operators"), Table{ID: "empty", Title: "Пусто", Columns: []Column{{"День", Date}}})
+	f, first := workbookOf(t, "ru-RU", sample("operators"), Table{ID: "empty", Title: "Пусто", Columns: []Column{{Name: "День", Kind: Date}}})
 	if sheets := f.GetSheetList(); !slices.Equal(sheets, []string{"Содержание", "operators", "empty"}) {
 		t.Fatalf("sheets %q", sheets)
 	}
@@ -150,7 +150,7 @@ func TestXLSX(t *testing.T) {
 	if width, err := f.GetColWidth("operators", "F"); err != nil || width < 19 {
 		t.Errorf("the column of times is %v wide: Excel shows ####, %v", width, err)
 	}
-	if _, again := workbookOf(t, "ru-RU", sample("operators"), Table{ID: "empty", Title: "Пусто", Columns: []Column{{"День", Date}}}); !bytes.Equal(first, again) {
+	if _, again := workbookOf(t, "ru-RU", sample("operators"), Table{ID: "empty", Title: "Пусто", Columns: []Column{{Name: "День", Kind: Date}}}); !bytes.Equal(first, again) {
 		t.Error("the same tables made another file")
 	}
 }
@@ -201,9 +201,9 @@ func TestTablesThatAreRefused(t *testing.T) {
 		"too many": make([][]any, MaxRows+1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			bad := Table{ID: "bad", Columns: []Column{{"A", Text}, {"B", Number}}, Rows: rows}
+			bad := Table{ID: "bad", Columns: []Column{{Name: "A", Kind: Text}, {Name: "B", Kind: Number}}, Rows: rows}
 			var b bytes.Buffer
-			for _, err := range []error{CSV(&b, bad), XLSX(&b, []Table{bad}, time.UTC, "en"), CSV(&b, Table{ID: "bad"})} {
+			for _, err := range []error{CSV(&b, bad, time.UTC), XLSX(&b, []Table{bad}, time.UTC, "en"), CSV(&b, Table{ID: "bad"}, time.UTC)} {
 				if err == nil || !strings.Contains(err.Error(), "table bad") {
 					t.Errorf("got %v", err)
 				}

@@ -12,6 +12,7 @@ import (
 
 	"earshot/ingest"
 	"earshot/schemas"
+	"earshot/schemas/report"
 )
 
 // Run is one time at which a schedule falls due, and the period [From, Until)
@@ -101,27 +102,8 @@ func (c clock) step(day time.Time, n int) time.Time {
 }
 
 func (c clock) run(day time.Time) Run {
-	return Run{Due: c.wall(day, c.at), From: c.wall(c.step(day, -1), time.Time{}), Until: c.wall(day, time.Time{})}
-}
-
-// wall is the first moment at which clocks of the zone show the time of day on
-// that day, or the moment of the jump where they jump over it.
-func (c clock) wall(day, at time.Time) time.Time {
-	want := time.Date(day.Year(), day.Month(), day.Day(), at.Hour(), at.Minute(), 0, 0, time.UTC)
-	t := time.Date(day.Year(), day.Month(), day.Day(), at.Hour(), at.Minute(), 0, 0, c.zone)
-	start, end := t.ZoneBounds()
-	_, offset := t.Zone()
-	switch shown := t.UTC().Add(time.Duration(offset) * time.Second); {
-	case shown.After(want): // it was jumped over, and t is behind the jump
-		return start
-	case shown.Before(want):
-		return end
+	begin := func(day time.Time) time.Time {
+		return report.Midnight(day.Year(), day.Month(), day.Day(), c.zone)
 	}
-	if !start.IsZero() {
-		_, before := start.Add(-time.Second).Zone()
-		if earlier := t.Add(time.Duration(offset-before) * time.Second); earlier.Before(start) {
-			return earlier // clocks were set back and show it twice
-		}
-	}
-	return t
+	return Run{Due: report.Clock(day.Year(), day.Month(), day.Day(), c.at.Hour(), c.at.Minute(), c.zone), From: begin(c.step(day, -1)), Until: begin(day)}
 }

@@ -34,6 +34,8 @@ func TestNextAndLast(t *testing.T) {
 		{"shown twice: the first", schemas.EveryDay, "02:30", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z", "2026-10-23T22:00:00Z", "2026-10-24T22:00:00Z"},
 		{"and not the second", schemas.EveryDay, "02:30", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"},
 		{"a midnight that is jumped over", schemas.EveryDay, "00:00", "Africa/Cairo", "2026-04-23T12:00:00Z", "2026-04-23T22:00:00Z", "2026-04-22T22:00:00Z", "2026-04-23T22:00:00Z"},
+		{"a midnight that is jumped over, west", schemas.EveryDay, "06:00", "America/Santiago", "2025-09-07T12:00:00Z", "2025-09-08T09:00:00Z", "2025-09-07T04:00:00Z", "2025-09-08T03:00:00Z"},
+		{"a midnight shown twice", schemas.EveryDay, "06:00", "Asia/Amman", "2021-10-29T12:00:00Z", "2021-10-30T04:00:00Z", "2021-10-28T21:00:00Z", "2021-10-29T22:00:00Z"},
 		{"shown twice, west", schemas.EveryDay, "01:30", "America/New_York", "2026-10-31T12:00:00Z", "2026-11-01T05:30:00Z", "2026-10-31T04:00:00Z", "2026-11-01T04:00:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,7 +61,7 @@ func TestNextAndLast(t *testing.T) {
 // Whatever the zone does with its clocks, periods follow each other without a
 // gap and runs never go back.
 func TestPeriodsAreSeamless(t *testing.T) {
-	for _, zone := range []string{"Europe/Berlin", "America/Sao_Paulo", "Asia/Beirut", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "UTC"} {
+	for _, zone := range []string{"Europe/Berlin", "America/Sao_Paulo", "Asia/Beirut", "Asia/Amman", "America/Santiago", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "UTC"} {
 		for _, every := range []string{schemas.EveryDay, schemas.EveryWeek, schemas.EveryMonth} {
 			s := schemas.ReportSchedule{Every: every, At: "00:00", Zone: zone}
 			previous, err := Next(s, at(t, "2016-01-01T00:00:00Z"))

@@ -10,10 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"gocloud.dev/gcerrors"
 
 	"earshot/charts/pdf"
 	"earshot/schemas"
@@ -29,8 +30,9 @@ type Command struct {
 }
 
 // Run writes the files into the folder and says on out whether they are the same.
-// The page differing although the program does not is an error, and so are facts
-// that differ although nothing was written to the database meanwhile.
+// A file that differs although the program does not is an error, and so are facts
+// that differ although nothing was written to the database meanwhile. PDFs are not
+// compared: the browser writes into them when it printed.
 func (c Command) Run(ctx context.Context, m *Maker, out io.Writer) error {
 	code, err := uuid.Parse(c.Code)
 	if err != nil {
@@ -62,19 +64,36 @@ func (c Command) files(ctx context.Context, m *Maker, t schemas.Task, facts repo
 		}
 		fmt.Fprintln(out, path)
 	}
-	page := files[slices.IndexFunc(files, func(f file) bool { return f.name == name(t, ".html") })]
-	kept, err := m.Blobs.ReadAll(ctx, schemas.ReportKey(t, page.name))
+	compared, differ, err := m.compare(ctx, t, files)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the page that was made first: %w", err)
-	case bytes.Equal(kept, page.content):
-		fmt.Fprintf(out, "%s is the same, byte by byte\n", page.name)
+		return err
+	case len(differ) == 0:
+		fmt.Fprintf(out, "%d files are the same, byte by byte: all but the PDF, which says when it was printed\n", compared)
 	case facts.Provenance.Program == m.Version:
-		return fmt.Errorf("%s is not what this program made first", page.name)
+		return fmt.Errorf("not what this program made first: %s", strings.Join(differ, ", "))
 	default:
-		fmt.Fprintf(out, "%s differs: %s made the first one, this is %s\n", page.name, facts.Provenance.Program, m.Version)
+		fmt.Fprintf(out, "of %d files these differ: %s; %s made the first ones, this is %s\n", compared, strings.Join(differ, ", "), facts.Provenance.Program, m.Version)
 	}
 	return nil
+}
+
+// compare holds files against those that were kept, and names those that differ
+// or were not there.
+func (m *Maker) compare(ctx context.Context, t schemas.Task, files []file) (compared int, differ []string, err error) {
+	for _, f := range files {
+		if strings.HasSuffix(f.name, ".pdf") {
+			continue
+		}
+		kept, err := m.Blobs.ReadAll(ctx, schemas.ReportKey(t, f.name))
+		if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			return compared, differ, fmt.Errorf("%s that was made first: %w", f.name, err)
+		}
+		if compared++; err != nil || !bytes.Equal(kept, f.content) {
+			differ = append(differ, f.name)
+		}
+	}
+	return compared, differ, nil
 }
 
 func (c Command) recompute(ctx context.Context, m *Maker, t schemas.Task, kept report.Report, out io.Writer) error {

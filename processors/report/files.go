@@ -46,7 +46,7 @@ func (m *Maker) files(ctx context.Context, t schemas.Task, facts report.Report) 
 	tables := page.Tables(facts, t.Language)
 	add(".xlsx", func(w io.Writer) error { return table.XLSX(w, tables, zone, t.Language) })
 	for _, one := range tables {
-		add("_"+one.ID+".csv", func(w io.Writer) error { return table.CSV(w, one) })
+		add("_"+one.ID+".csv", func(w io.Writer) error { return table.CSV(w, one, zone) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make report %s: %w", t.Code, err)

@@ -279,7 +279,7 @@ func TestMadeAgain(t *testing.T) {
 		return out.String(), err
 	}
 	out, err := again(true)
-	if err != nil || !strings.Contains(out, name(got.Task, ".html")+" is the same, byte by byte") || !strings.Contains(out, "the database gives the same facts") {
+	if err != nil || !strings.Contains(out, fmt.Sprintf("%d files are the same, byte by byte", len(got.Files)-1)) || !strings.Contains(out, "the database gives the same facts") {
 		t.Errorf("%s %v", out, err)
 	}
 	// Rows came in without the log having moved: that cannot be, and is said.
@@ -291,15 +291,20 @@ func TestMadeAgain(t *testing.T) {
 	if out, err = again(true); err != nil || !strings.Contains(out, "other facts now: it has 2500 records of the log, and had 2000 records") || !strings.Contains(out, "byte by byte") {
 		t.Errorf("%s %v", out, err)
 	}
-	// Another program may draw another page.
-	key := schemas.ReportKey(got.Task, name(got.Task, ".html"))
-	check(t, b.Blobs.WriteAll(t.Context(), key, []byte("another"), nil))
-	if _, err = again(false); err == nil {
-		t.Error("the same program made another page, and nobody noticed")
-	}
-	b.Version = "test-2"
-	if out, err = again(false); err != nil || !strings.Contains(out, "test-1 made the first one, this is test-2") {
-		t.Errorf("%s %v", out, err)
+	// Another program may make other files.
+	for _, suffix := range []string{".html", ".xlsx", "_operators.csv"} {
+		b.Version = "test-1"
+		key := schemas.ReportKey(got.Task, name(got.Task, suffix))
+		first := must(b.Blobs.ReadAll(t.Context(), key))
+		check(t, b.Blobs.WriteAll(t.Context(), key, []byte("another"), nil))
+		if _, err = again(false); err == nil || !strings.Contains(err.Error(), suffix) {
+			t.Errorf("the same program made another %s, and nobody noticed: %v", suffix, err)
+		}
+		b.Version = "test-2"
+		if out, err = again(false); err != nil || !strings.Contains(out, name(got.Task, suffix)+"; test-1 made the first ones, this is test-2") {
+			t.Errorf("%s %v", out, err)
+		}
+		check(t, b.Blobs.WriteAll(t.Context(), key, first, nil))
 	}
 	for _, code := range []string{"7", uuid.NewString()} {
 		if err := (Command{Code: code}).Run(t.Context(), b.Maker, io.Discard); err == nil {

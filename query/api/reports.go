@@ -18,6 +18,7 @@ import (
 
 	"earshot/ingest"
 	"earshot/schemas"
+	"earshot/schemas/report"
 	"earshot/sinks/state"
 )
 
@@ -95,18 +96,15 @@ func (in *reportRequest) period() (order schemas.ReportOrder, err error) {
 		return order, err
 	}
 	order.Zone = zone.String()
-	if order.From, _, err = reportTime("start_date", in.StartDate, zone); err != nil {
+	if order.From, _, err = reportTime("start_date", in.StartDate, zone, 0); err != nil {
 		return order, err
 	}
-	end, day, err := reportTime("end_date", in.EndDate, zone)
-	if err != nil {
+	var day bool // the last one, which is part of the period
+	if order.Until, day, err = reportTime("end_date", in.EndDate, zone, 1); err != nil {
 		return order, err
 	}
-	if order.From.After(end) { // before the day that end may be is added
+	if order.From.After(order.Until) || day && order.From.Equal(order.Until) {
 		return order, schemas.Fail(schemas.CodeDatesReversed, "")
-	}
-	if order.Until = end; day {
-		order.Until = end.AddDate(0, 0, 1) // not 24 hours: clocks are changed
 	}
 	return order, nil
 }
@@ -116,11 +114,18 @@ func (in *reportRequest) period() (order schemas.ReportOrder, err error) {
 var reportLayouts = []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05Z07:00",
 	"2006-01-02T15:04:05.999999999", time.DateTime, "2006-01-02T15:04", "2006-01-02 15:04"}
 
-func reportTime(name string, s scalar, zone *time.Location) (t time.Time, day bool, err error) {
+// reportTime reads a moment, or the beginning of a day and of how many days later.
+func reportTime(name string, s scalar, zone *time.Location, later int) (t time.Time, day bool, err error) {
 	for _, layout := range reportLayouts {
-		if t, err := time.ParseInLocation(layout, strings.TrimSpace(string(s)), zone); err == nil && plausible(t) {
-			return t, layout == time.DateOnly, nil
+		t, err := time.ParseInLocation(layout, strings.TrimSpace(string(s)), zone)
+		if err != nil || !plausible(t) {
+			continue
 		}
+		if day = layout == time.DateOnly; day {
+			date, _ := time.Parse(layout, strings.TrimSpace(string(s))) // in a zone it may be of the day before
+			t = report.Midnight(date.Year(), date.Month(), date.Day()+later, zone)
+		}
+		return t, day, nil
 	}
 	return t, false, schemas.Fail(schemas.CodeBadDate, "%s must be a date (YYYY-MM-DD) or a date with a time (ISO 8601)", name)
 }

@@ -117,7 +117,10 @@ func TestReportBecomesATask(t *testing.T) {
 		{"2025-10-26", "2025-10-26", "Europe/Berlin", "2025-10-25T22:00:00Z", "2025-10-26T23:00:00Z"}, // a day of 25 hours
 		{"2025-10-01T08:00:00+03:00", "2025-10-01T12:30:00Z", "", "2025-10-01T05:00:00Z", "2025-10-01T12:30:00Z"},
 		{"2025-10-01T08:00", "2025-10-02", "Asia/Tokyo", "2025-09-30T23:00:00Z", "2025-10-02T15:00:00Z"},
-		{"2025-01-01", "2026-02-04", "Europe/London", "2025-01-01T00:00:00Z", "2026-02-05T00:00:00Z"}, // 400 days
+		{"2025-01-01", "2026-02-04", "Europe/London", "2025-01-01T00:00:00Z", "2026-02-05T00:00:00Z"},    // 400 days
+		{"2025-09-07", "2025-09-07", "America/Santiago", "2025-09-07T04:00:00Z", "2025-09-08T03:00:00Z"}, // has no midnight
+		{"2025-09-06", "2025-09-06", "America/Santiago", "2025-09-06T04:00:00Z", "2025-09-07T04:00:00Z"},
+		{"2025-10-31T10:00", "2025-10-31", "", "2025-10-31T10:00:00Z", "2025-11-01T00:00:00Z"}, // from a time on, to the end of the day
 	} {
 		r := orderReport(t, x, map[string]any{"start_date": c.start, "end_date": c.end, "time_zone": c.zone, "report_type": nil}, "Accept-Language", "ru")
 		r.want(t, 200, 0)
@@ -163,6 +166,7 @@ func TestReportsAreRefused(t *testing.T) {
 		{map[string]any{"end_date": 20251001}, schemas.CodeBadDate},
 		{map[string]any{"end_date": "9999-01-01"}, schemas.CodeBadDate},
 		{map[string]any{"start_date": "2025-10-02"}, schemas.CodeDatesReversed},
+		{map[string]any{"start_date": "2025-10-02T00:00"}, schemas.CodeDatesReversed},
 		{map[string]any{"start_date": "2025-10-01T10:00:00Z", "end_date": "2025-10-01T09:59:59Z"}, schemas.CodeDatesReversed},
 		{map[string]any{"start_date": "2025-10-01T10:00:00Z", "end_date": "2025-10-01T11:00:00+01:00"}, schemas.CodeInvalid}, // no time at all
 		{map[string]any{"start_date": "2024-08-01", "end_date": "2025-10-01"}, schemas.CodeInvalid},

@@ -22,7 +22,7 @@ const (
 	maxCases      = 5 // best ones, and worst ones, of all operators
 	operatorCases = 2
 	maxAttention  = 10
-	maxTopics     = 20 // of a business report, a daily one has half
+	maxTopics     = 20 // of a business report, a daily one has half, and so have the lists of new and of gone ones
 	maxReasons    = 15
 	maxThemes     = 10
 	signalQuotes  = 5
@@ -64,6 +64,10 @@ func (r *Reader) Report(ctx context.Context, org string, q report.Query) (report
 	if out.Provenance, err = b.provenance(ctx); err != nil {
 		return report.Report{}, err
 	}
+	earlier := &reporter{reader: r, org: org, period: b.previous, previous: b.previous, zone: zone}
+	if out.PreviousProvenance, err = earlier.provenance(ctx); err != nil {
+		return report.Report{}, err
+	}
 	switch q.Kind {
 	case schemas.ReportStandard:
 		out.Quality, err = b.quality(ctx)
@@ -84,17 +88,11 @@ func (r *Reader) Report(ctx context.Context, org string, q report.Query) (report
 // days when p is made of whole days, be they 23 or 25 hours long.
 func before(p report.Period, zone *time.Location) report.Period {
 	from, until := p.From.In(zone), p.Until.In(zone)
-	if midnight(from) && midnight(until) {
+	if report.AtMidnight(from) && report.AtMidnight(until) {
 		y, m, d := from.Date()
 		return report.Period{From: report.Midnight(y, m, d-days(from, until), zone).In(p.From.Location()), Until: p.From, Zone: p.Zone}
 	}
 	return report.Period{From: p.From.Add(-p.Until.Sub(p.From)), Until: p.From, Zone: p.Zone}
-}
-
-// midnight says whether t is when its day begins.
-func midnight(t time.Time) bool {
-	y, m, d := t.Date()
-	return t.Equal(report.Midnight(y, m, d, t.Location()))
 }
 
 // days is the number of dates from one day to another, both in the same zone.
@@ -154,7 +152,7 @@ func (b *reporter) quality(ctx context.Context) (*report.Quality, error) {
 		return nil, err
 	}
 	q := &report.Quality{Total: t.total, Previous: t.previous, Days: t.days, Best: []report.Case{}, Worst: []report.Case{}}
-	if q.Operators, err = b.operators(ctx); err != nil {
+	if q.Operators, q.OperatorCount, err = b.operators(ctx); err != nil {
 		return nil, err
 	}
 	q.Spread = spread(q.Operators)
@@ -175,15 +173,17 @@ func (b *reporter) daily(ctx context.Context) (*report.Daily, error) {
 		return nil, err
 	}
 	d := &report.Daily{Total: t.total, Previous: t.previous, Hours: t.hours}
-	if d.Operators, err = b.operators(ctx); err != nil {
+	if d.Operators, d.OperatorCount, err = b.operators(ctx); err != nil {
 		return nil, err
 	}
 	if _, err = b.checklist(ctx, d.Operators); err != nil {
 		return nil, err
 	}
-	if d.Topics, err = b.topics(ctx, maxTopics/2); err != nil {
+	topics, err := b.topics(ctx, t)
+	if err != nil {
 		return nil, err
 	}
+	d.Topics = most(topics, maxTopics/2)
 	s, err := b.signals(ctx, d.Operators)
 	if err != nil {
 		return nil, err

@@ -21,10 +21,13 @@ func (b *reporter) business(ctx context.Context) (*report.Business, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &report.Business{Total: t.total, Previous: t.previous, Days: t.days, Hours: t.heat, CSATs: c.csats, Funnel: c.stages()}
-	if out.Topics, err = b.topics(ctx, maxTopics); err != nil {
+	out := &report.Business{Total: t.total, Previous: t.previous, Days: t.days, Hours: t.heat, Occurs: b.occurs(),
+		CSATs: c.csats, PreviousCSATs: c.before, Funnel: c.stages()}
+	topics, err := b.topics(ctx, t)
+	if err != nil {
 		return nil, err
 	}
+	out.Topics, out.NewTopics, out.GoneTopics = most(topics, maxTopics), appeared(topics), vanished(topics)
 	if out.Reasons, err = b.reasons(ctx); err != nil {
 		return nil, err
 	}
@@ -33,7 +36,7 @@ func (b *reporter) business(ctx context.Context) (*report.Business, error) {
 		return nil, err
 	}
 	out.Risks, out.SalesSigs = s.risks, s.sales
-	if out.Responses, err = b.responses(ctx); err != nil {
+	if out.Responses, out.EmailResponses, err = b.responses(ctx); err != nil {
 		return nil, err
 	}
 	if out.Unresolved, err = b.themes(ctx); err != nil {
@@ -45,7 +48,7 @@ func (b *reporter) business(ctx context.Context) (*report.Business, error) {
 
 // classes are the conversations by what has few values.
 type classes struct {
-	csats            [11]int64
+	csats, before    [11]int64       // grades now and in the period before
 	funnel, previous map[int64]int64 // stages now and in the period before
 	outcomes         map[int64]int64
 }
@@ -64,29 +67,48 @@ func (b *reporter) classes(ctx context.Context) (classes, error) {
 	out := classes{funnel: map[int64]int64{}, previous: map[int64]int64{}, outcomes: map[int64]int64{}}
 	for _, row := range rows {
 		n := int64(row.Count)
-		if !row.Current {
-			out.previous[int64(row.Stage)] += n
-			continue
+		stages, grades := out.funnel, &out.csats
+		if row.Current {
+			out.outcomes[int64(row.Outcome)] += n
+		} else {
+			stages, grades = out.previous, &out.before
 		}
-		out.funnel[int64(row.Stage)] += n
-		out.outcomes[int64(row.Outcome)] += n
-		if row.CSAT != nil && int(*row.CSAT) < len(out.csats) {
-			out.csats[*row.CSAT] += n
+		stages[int64(row.Stage)] += n
+		if row.CSAT != nil && int(*row.CSAT) < len(grades) {
+			grades[*row.CSAT] += n
 		}
 	}
 	return out, nil
 }
 
-// stages are all stages of the dictionary.
+// stages are all stages of the dictionary. A conversation has the furthest one on
+// the way to a sale, so it reached those before as well; a customer about to leave
+// (retention) is not on that way.
 func (c classes) stages() []report.Stage {
-	out := []report.Stage{}
-	for _, term := range schemas.Dictionaries[schemas.DictFunnelStage] {
-		out = append(out, report.Stage{ID: term.ID, Count: c.funnel[term.ID], Previous: c.previous[term.ID]})
+	terms := schemas.Dictionaries[schemas.DictFunnelStage]
+	out := make([]report.Stage, len(terms))
+	var reached, previous int64
+	next := -1
+	for i := len(terms) - 1; i >= 0; i-- {
+		id := terms[i].ID
+		s := report.Stage{ID: id, Count: c.funnel[id], Previous: c.previous[id], Apart: terms[i].Key == "none" || terms[i].Key == "retention"}
+		s.Reached, s.PreviousReached = s.Count, s.Previous
+		if !s.Apart {
+			reached, previous = reached+s.Count, previous+s.Previous
+			s.Reached, s.PreviousReached = reached, previous
+			if next >= 0 {
+				out[next].Conversion = over(float64(out[next].Reached), float64(s.Reached))
+			}
+			next = i
+		}
+		out[i] = s
 	}
 	return out
 }
 
-func (b *reporter) topics(ctx context.Context, limit int) ([]report.Topic, error) {
+// topics are those of the period, the most frequent first, and then those that
+// only the period before has.
+func (b *reporter) topics(ctx context.Context, t timeline) ([]report.Topic, error) {
 	rows, err := ask[struct {
 		Name       string `ch:"topic"`
 		Count      uint64 `ch:"conversations"`
@@ -95,17 +117,43 @@ func (b *reporter) topics(ctx context.Context, limit int) ([]report.Topic, error
 		CSATCount  uint64 `ch:"csat_count"`
 		Negative   uint64 `ch:"negative"`
 		Sentiments uint64 `ch:"sentiments"`
-	}](ctx, b, "topics.sql", clickhouse.Named("limit", limit))
+	}](ctx, b, "topics.sql")
 	if err != nil {
 		return nil, err
 	}
 	out := []report.Topic{}
 	for _, row := range rows {
 		out = append(out, report.Topic{Name: row.Name, Count: int64(row.Count), Previous: int64(row.Previous),
+			Share: over(float64(row.Count), float64(t.total.Analysed)), PreviousShare: over(float64(row.Previous), float64(t.previous.Analysed)),
 			Growth: over(float64(row.Count)-float64(row.Previous), float64(row.Previous)),
-			CSAT:   over(float64(row.CSATSum), float64(row.CSATCount)), Negative: over(float64(row.Negative), float64(row.Sentiments))})
+			CSAT:   over(float64(row.CSATSum), float64(row.CSATCount)), Sentiments: int64(row.Sentiments), Negative: over(float64(row.Negative), float64(row.Sentiments))})
 	}
 	return out, nil
+}
+
+// most are the n most frequent topics of the period.
+func most(topics []report.Topic, n int) []report.Topic {
+	return chosen(topics, n, func(t report.Topic) bool { return t.Count > 0 })
+}
+
+// appeared are the topics that the period before had none of, though it had
+// conversations; vanished are those that only it had.
+func appeared(topics []report.Topic) []report.Topic {
+	return chosen(topics, maxTopics/2, func(t report.Topic) bool { return t.Count >= adviceFloor && t.Previous == 0 && t.PreviousShare != nil })
+}
+
+func vanished(topics []report.Topic) []report.Topic {
+	return chosen(topics, maxTopics/2, func(t report.Topic) bool { return t.Count == 0 && t.Previous >= adviceFloor && t.Share != nil })
+}
+
+func chosen(topics []report.Topic, n int, is func(report.Topic) bool) []report.Topic {
+	out := []report.Topic{}
+	for _, t := range topics {
+		if len(out) < n && is(t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (b *reporter) reasons(ctx context.Context) ([]report.Reason, error) {
@@ -133,24 +181,32 @@ func (b *reporter) reasons(ctx context.Context) ([]report.Reason, error) {
 	return out, nil
 }
 
-func (b *reporter) responses(ctx context.Context) (*report.Responses, error) {
+// responses are those of chats and those of e-mails.
+func (b *reporter) responses(ctx context.Context) (chats, emails *report.Responses, err error) {
 	rows, err := askNow[struct {
+		Type         string    `ch:"type"`
 		Count        uint64    `ch:"conversations"`
 		Quantiles    []float64 `ch:"quantiles"`
 		Within       uint64    `ch:"within"`
 		AverageSum   int64     `ch:"average_sum"`
 		AverageCount uint64    `ch:"average_count"`
-	}](ctx, b, "responses.sql", clickhouse.Named("target", report.ResponseTarget))
-	if err != nil || len(rows) == 0 || rows[0].Count == 0 {
-		return nil, err
+	}](ctx, b, "responses.sql", clickhouse.Named("chat_target", report.ResponseTarget), clickhouse.Named("email_target", report.EmailTarget))
+	if err != nil {
+		return nil, nil, err
 	}
-	row := rows[0]
-	out := &report.Responses{Conversations: int64(row.Count), Median: row.Quantiles[0], P90: row.Quantiles[1], P95: row.Quantiles[2],
-		Within: float64(row.Within) / float64(row.Count)}
-	if average := over(float64(row.AverageSum)/million, float64(row.AverageCount)); average != nil {
-		out.Average = *average
+	for _, row := range rows {
+		r := &report.Responses{Conversations: int64(row.Count), Target: report.ResponseTarget, Median: row.Quantiles[0], P90: row.Quantiles[1], P95: row.Quantiles[2],
+			Within: float64(row.Within) / float64(row.Count)}
+		if average := over(float64(row.AverageSum)/million, float64(row.AverageCount)); average != nil {
+			r.Average = *average
+		}
+		if row.Type == schemas.TypeChat {
+			chats = r
+		} else {
+			r.Target, emails = report.EmailTarget, r
+		}
 	}
-	return out, nil
+	return chats, emails, nil
 }
 
 // themes are the reasons of unresolved conversations, with words of the newest.

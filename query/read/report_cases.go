@@ -75,8 +75,8 @@ func (t *told) parse() error {
 	return nil
 }
 
-// score is schemas/report.Score of the conversation, 0 when there is none.
-func (t *told) score() float64 {
+// score is schemas/report.Score of the conversation.
+func (t *told) score() *float64 {
 	var politeness, csat, checklist *float64
 	if t.Grade > 0 {
 		grade := float64(t.Grade)
@@ -93,10 +93,7 @@ func (t *told) score() float64 {
 		}
 	}
 	checklist = over(sum, scored)
-	if s := report.Score(politeness, t.Empathy, csat, t.Script, checklist); s != nil {
-		return *s
-	}
-	return 0
+	return report.Score(politeness, t.Empathy, csat, t.Script, checklist)
 }
 
 // quotes are at most n of the conversation's evidence: first of the judgements

@@ -54,6 +54,8 @@ const (
 	_
 	sumResponse
 	_
+	sumAnalysed
+	sumScored
 	sumCount
 )
 
@@ -85,10 +87,10 @@ func (s *sums) share(part, of int) *float64 { return over(float64(s[part]), floa
 
 func (s *sums) figures() report.Figures {
 	f := report.Figures{
-		Conversations: s[sumConversations], Calls: s[sumCalls], Chats: s[sumChats], Emails: s[sumEmails], Seconds: float64(s[sumSeconds]) / million,
+		Conversations: s[sumConversations], Analysed: s[sumAnalysed], Scored: s[sumScored], Calls: s[sumCalls], Chats: s[sumChats], Emails: s[sumEmails], Seconds: float64(s[sumSeconds]) / million,
 		Politeness: s.mean(sumPoliteness, 1), Empathy: s.mean(sumEmpathy, million), CSAT: s.mean(sumCSAT, 1), Script: s.mean(sumScript, million),
 		Checklist: over(float64(s[sumYes])+float64(s[sumPartially])/2, float64(s[sumAnswers])),
-		Resolved:  s.share(sumResolved, sumOutcomes), Positive: s.share(sumPositive, sumSentiments), Negative: s.share(sumNegative, sumSentiments),
+		Resolved:  s.share(sumResolved, sumOutcomes), Positive: s.share(sumPositive, sumSentiments), Negative: s.share(sumNegative, sumSentiments), Sentiments: s[sumSentiments],
 		Risky: s[sumRisky], Sales: s[sumSales],
 		SilenceShare: s.mean(sumSilence, 1), HoldShare: s.mean(sumHold, 1), // both sums are of time
 		Interruptions: s.mean(sumInterruptions, 1), Monologue: s.mean(sumMonologue, million),
@@ -162,20 +164,37 @@ func (b *reporter) days(sum map[string]*sums) []report.Day {
 	}
 }
 
+// occurs is on how many dates of the period there is each hour of the week.
+func (b *reporter) occurs() (out [7][24]int64) {
+	var last string
+	for at := b.period.From.In(b.zone); at.Before(b.period.Until); {
+		if hour := at.Format("2006-01-02 15"); hour != last { // the hour before comes twice where clocks go back
+			last = hour
+			out[(int(at.Weekday())+6)%7][at.Hour()]++
+		}
+		_, minute, second := at.Clock()
+		at = at.Add(time.Hour - time.Duration(minute)*time.Minute - time.Duration(second)*time.Second - time.Duration(at.Nanosecond()))
+	}
+	return out
+}
+
 // operators are the operators of the period, the busiest maxOperators of them,
-// by rank.
-func (b *reporter) operators(ctx context.Context) ([]report.Operator, error) {
+// by rank, and how many there are in all.
+func (b *reporter) operators(ctx context.Context) ([]report.Operator, int64, error) {
 	rows, err := ask[struct {
 		Name    string  `ch:"operator_name"`
 		Current bool    `ch:"current"`
 		Sums    []int64 `ch:"sums"`
+		All     uint64  `ch:"operators"`
 	}](ctx, b, "by_operator.sql", clickhouse.Named("limit", 2*maxOperators))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	var all int64
 	figures := map[bool]map[string]report.Figures{false: {}, true: {}}
 	var names []string
 	for _, row := range rows {
+		all = int64(row.All)
 		if row.Current {
 			names = append(names, row.Name)
 		}
@@ -193,18 +212,19 @@ func (b *reporter) operators(ctx context.Context) ([]report.Operator, error) {
 		out = append(out, o)
 	}
 	rank(out)
-	return out, nil
+	return out, all, nil
 }
 
 // rank orders operators by score. Those whose scores are equal share a rank, and
-// the one after them has the rank of its place. Conversations of which nobody
-// says who led them have no rank.
+// the one after them has the rank of its place. Those with too few scored
+// conversations have no rank, nor have conversations of which nobody says who
+// led them.
 func rank(operators []report.Operator) {
 	place := func(o report.Operator) int {
 		switch {
 		case o.Name == "":
 			return 2
-		case o.Figures.Score == nil:
+		case o.Figures.Scored < report.RankedFrom:
 			return 1
 		}
 		return 0

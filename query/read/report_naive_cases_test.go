@@ -31,7 +31,7 @@ func scoreOf(w talk) *float64 {
 func rounded(w talk) float64 { return math.Round(*scoreOf(w) * micros) }
 
 func caseOf(w talk, judgements ...string) report.Case {
-	c := report.Case{Code: w.Code.String(), TaskID: w.ID, Type: w.Type, At: w.At, Operator: w.Operator, Seconds: w.Seconds, Score: *scoreOf(w), Summary: w.Summary,
+	c := report.Case{Code: w.Code.String(), TaskID: w.ID, Type: w.Type, At: w.At, Operator: w.Operator, Seconds: w.Seconds, Score: scoreOf(w), Summary: w.Summary,
 		Quotes: quotesOf(w, 3, judgements...)}
 	if w.CSAT != nil {
 		n := int64(*w.CSAT)
@@ -69,8 +69,14 @@ func attentionOf(now []talk) []report.Case {
 		}
 		return n
 	}
-	list := only(now, func(w talk) bool { return scoreOf(w) != nil && why(w) > 0 })
-	slices.SortStableFunc(list, func(a, b talk) int { return cmp.Or(cmp.Compare(why(b), why(a)), cmp.Compare(rounded(a), rounded(b))) })
+	list := only(now, func(w talk) bool { return why(w) > 0 })
+	low := func(w talk) float64 {
+		if scoreOf(w) == nil {
+			return math.Inf(1)
+		}
+		return rounded(w)
+	}
+	slices.SortStableFunc(list, func(a, b talk) int { return cmp.Or(cmp.Compare(why(b), why(a)), cmp.Compare(low(a), low(b))) })
 	out := []report.Case{}
 	for _, w := range list[:min(10, len(list))] {
 		out = append(out, caseOf(w, "risk_signals.", "resolution", "csat", "sentiment", "politeness", "root_cause"))
@@ -99,10 +105,33 @@ func topicsOf(now, before []talk, n int) []report.Topic {
 	order, by := grouped(now, names, n)
 	_, old := grouped(before, names, 0)
 	for _, name := range order {
-		f, was := figuresOf(by[name]), float64(len(old[name]))
-		out = append(out, report.Topic{Name: name, Count: f.Conversations, Previous: int64(was), Growth: quotient(float64(f.Conversations)-was, was), CSAT: f.CSAT, Negative: f.Negative})
+		out = append(out, topicOf(name, by[name], old[name], now, before))
 	}
 	return out
+}
+
+func topicOf(name string, about, earlier, now, before []talk) report.Topic {
+	f, was := figuresOf(about), float64(len(earlier))
+	return report.Topic{Name: name, Count: f.Conversations, Previous: int64(was), Growth: quotient(float64(f.Conversations)-was, was), CSAT: f.CSAT, Negative: f.Negative,
+		Sentiments: f.Sentiments, Share: quotient(float64(f.Conversations), float64(figuresOf(now).Analysed)), PreviousShare: quotient(was, float64(figuresOf(before).Analysed))}
+}
+
+// changedTopics are those that only one of the periods has, in five conversations or more.
+func changedTopics(now, before []talk) (appeared, gone []report.Topic) {
+	only := func(of, other []talk, topic func(name string, about []talk) report.Topic) []report.Topic {
+		out := []report.Topic{}
+		names := func(w talk) []string { return w.Topics }
+		order, by := grouped(of, names, math.MaxInt)
+		_, there := grouped(other, names, 0)
+		for _, name := range order {
+			if len(by[name]) >= 5 && len(there[name]) == 0 && figuresOf(other).Analysed > 0 && len(out) < 10 {
+				out = append(out, topic(name, by[name]))
+			}
+		}
+		return out
+	}
+	return only(now, before, func(name string, about []talk) report.Topic { return topicOf(name, about, nil, now, before) }),
+		only(before, now, func(name string, about []talk) report.Topic { return topicOf(name, nil, about, now, before) })
 }
 
 func reasonName(w talk) []string {
@@ -133,7 +162,7 @@ func themesOf(now []talk) []report.Theme {
 	_, all := grouped(now, reasonName, 0)
 	order, by := grouped(only(now, func(w talk) bool { return w.Outcome == 3 }), reasonName, 10)
 	for _, name := range order {
-		theme := report.Theme{Reason: name, Unresolved: int64(len(by[name])), Total: int64(len(all[name])), CSAT: meanOf(by[name], csatOf), Quotes: []report.Quote{}}
+		theme := report.Theme{Reason: name, Unresolved: int64(len(by[name])), Total: count(all[name], func(w talk) bool { return w.Outcome > 0 && w.Outcome < 4 }), CSAT: meanOf(by[name], csatOf), Quotes: []report.Quote{}}
 		for _, w := range by[name][:min(3, len(by[name]))] {
 			theme.Quotes = append(theme.Quotes, quotesOf(w, 1, "resolution", "key_obstacles", "root_cause", "reason_for_contact", "csat", "sentiment")...)
 		}
@@ -142,16 +171,26 @@ func themesOf(now []talk) []report.Theme {
 	return out
 }
 
+// funnelOf holds awareness to purchase, 2 to 6, to be one way.
 func funnelOf(now, before []talk) (out []report.Stage) {
 	for id := int64(1); id <= 7; id++ {
 		at := func(w talk) bool { return int64(w.Stage) == id }
-		out = append(out, report.Stage{ID: id, Count: count(now, at), Previous: count(before, at)})
+		s := report.Stage{ID: id, Count: count(now, at), Previous: count(before, at), Apart: id == 1 || id == 7}
+		came := at
+		if !s.Apart {
+			came = func(w talk) bool { return int64(w.Stage) >= id && w.Stage < 7 }
+		}
+		s.Reached, s.PreviousReached = count(now, came), count(before, came)
+		if id > 2 && !s.Apart {
+			s.Conversion = quotient(float64(s.Reached), float64(out[id-2].Reached))
+		}
+		out = append(out, s)
 	}
 	return out
 }
 
-func responsesOf(now []talk) *report.Responses {
-	now = only(now, func(w talk) bool { return written(w, w.First) != nil })
+func responsesOf(now []talk, typ string, target float64) *report.Responses {
+	now = only(now, func(w talk) bool { return w.Type == typ && w.First != nil })
 	if len(now) == 0 {
 		return nil
 	}
@@ -159,8 +198,8 @@ func responsesOf(now []talk) *report.Responses {
 	for _, w := range now {
 		times = append(times, *w.First)
 	}
-	r := &report.Responses{Conversations: int64(len(now)), Median: between(times, 0.5), P90: between(times, 0.9), P95: between(times, 0.95),
-		Within: *share(now, func(w talk) bool { return *w.First <= 60 }, func(talk) bool { return true })}
+	r := &report.Responses{Conversations: int64(len(now)), Target: target, Median: between(times, 0.5), P90: between(times, 0.9), P95: between(times, 0.95),
+		Within: *share(now, func(w talk) bool { return *w.First <= target }, func(talk) bool { return true })}
 	if average := meanOf(now, func(w talk) *float64 { return w.Average }); average != nil {
 		r.Average = *average
 	}

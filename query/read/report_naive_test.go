@@ -35,18 +35,18 @@ func (n naive) between(from, until time.Time) (out []talk) {
 func (n naive) report(q report.Query) report.Report {
 	now, before := n.between(n.period.From, n.period.Until), n.between(n.since, n.period.From)
 	out := report.Report{Kind: q.Kind, Organisation: n.org, Period: n.period, Previous: report.Period{From: n.since, Until: n.period.From, Zone: n.period.Zone},
-		Link: q.Link, Provenance: origin(now)}
+		Link: q.Link, Provenance: origin(now), PreviousProvenance: origin(before)}
 	all, earlier := figuresOf(now), figuresOf(before)
 	risks, sales := signalsOf(now, before, true)
 	switch q.Kind {
 	case schemas.ReportStandard:
 		best, worst := extremesOf(now, 5)
-		out.Quality = &report.Quality{Total: all, Previous: earlier, Days: n.days(now), Operators: operatorsOf(now, before, true), Checklist: questionsOf(now, now),
+		out.Quality = &report.Quality{Total: all, Previous: earlier, Days: n.days(now), Operators: operatorsOf(now, before, true), OperatorCount: operatorsIn(now), Checklist: questionsOf(now, now),
 			Risks: risks, SalesSigs: sales, Best: best, Worst: worst}
 		out.Quality.Spread = spreadOf(out.Quality.Operators)
 	case schemas.ReportBusiness:
 		out.Business = &report.Business{Total: all, Previous: earlier, Days: n.days(now), Topics: topicsOf(now, before, 20), Reasons: reasonsOf(now, before),
-			Funnel: funnelOf(now, before), Risks: risks, SalesSigs: sales, Responses: responsesOf(now), Unresolved: themesOf(now)}
+			Funnel: funnelOf(now, before), Risks: risks, SalesSigs: sales, Responses: responsesOf(now, "chat", 60), EmailResponses: responsesOf(now, "email", 24*3600), Occurs: n.occurs(), Unresolved: themesOf(now)}
 		for _, w := range now {
 			at := n.local(w)
 			out.Business.Hours[(int(at.Weekday())+6)%7][at.Hour()]++
@@ -54,9 +54,15 @@ func (n naive) report(q report.Query) report.Report {
 				out.Business.CSATs[*w.CSAT]++
 			}
 		}
+		for _, w := range before {
+			if w.CSAT != nil {
+				out.Business.PreviousCSATs[*w.CSAT]++
+			}
+		}
+		out.Business.NewTopics, out.Business.GoneTopics = changedTopics(now, before)
 		out.Business.Recommendations = adviceOf(out.Business, now)
 	case schemas.ReportDaily:
-		out.Daily = &report.Daily{Total: all, Previous: earlier, Operators: operatorsOf(now, before, false), Topics: topicsOf(now, before, 10), Risks: risks,
+		out.Daily = &report.Daily{Total: all, Previous: earlier, Operators: operatorsOf(now, before, false), OperatorCount: operatorsIn(now), Topics: topicsOf(now, before, 10), Risks: risks,
 			SalesSigs: sales, Attention: attentionOf(now)}
 		for hour := range 24 {
 			out.Daily.Hours = append(out.Daily.Hours, report.Hour{Hour: int64(hour), Figures: figuresOf(only(now, func(w talk) bool { return n.local(w).Hour() == hour }))})
@@ -142,7 +148,8 @@ func figuresOf(talks []talk) report.Figures {
 	mood := func(name string) *float64 {
 		return share(talks, func(w talk) bool { return w.Sentiment == name }, func(w talk) bool { return w.Sentiment != "" })
 	}
-	f := report.Figures{Conversations: int64(len(talks)), Calls: typed("call"), Chats: typed("chat"), Emails: typed("email"),
+	f := report.Figures{Conversations: int64(len(talks)), Analysed: count(talks, func(w talk) bool { return w.Analysed > 0 }),
+		Scored: count(talks, func(w talk) bool { return scoreOf(w) != nil }), Sentiments: count(talks, func(w talk) bool { return w.Sentiment != "" }), Calls: typed("call"), Chats: typed("chat"), Emails: typed("email"),
 		Politeness: meanOf(talks, gradeOf), Empathy: meanOf(talks, func(w talk) *float64 { return w.Empathy }), CSAT: meanOf(talks, csatOf),
 		Script: meanOf(talks, func(w talk) *float64 { return w.Script }), Checklist: checklistOf(talks...),
 		Resolved: share(talks, func(w talk) bool { return w.Outcome == 1 }, func(w talk) bool { return w.Outcome > 0 && w.Outcome < 4 }),
@@ -183,6 +190,26 @@ func (n naive) days(now []talk) (out []report.Day) {
 	return out
 }
 
+// occurs looks at every quarter of an hour.
+func (n naive) occurs() (out [7][24]int64) {
+	seen := map[string]bool{}
+	for at := n.period.From; at.Before(n.period.Until); at = at.Add(time.Minute * 15) {
+		if hour := at.Format("2006-01-02 15"); !seen[hour] {
+			seen[hour] = true
+			out[(int(at.Weekday())+6)%7][at.Hour()]++
+		}
+	}
+	return out
+}
+
+func operatorsIn(now []talk) int64 {
+	names := map[string]bool{}
+	for _, w := range now {
+		names[w.Operator] = true
+	}
+	return int64(len(names))
+}
+
 func operatorsOf(now, before []talk, withCases bool) []report.Operator {
 	names := map[string]bool{}
 	for _, w := range now {
@@ -207,7 +234,7 @@ func operatorsOf(now, before []talk, withCases bool) []report.Operator {
 		switch {
 		case o.Name == "":
 			return -2
-		case o.Figures.Score == nil:
+		case o.Figures.Scored < 5:
 			return -1
 		}
 		return *o.Figures.Score

@@ -71,9 +71,9 @@ func (b *reporter) signals(ctx context.Context, operators []report.Operator) (si
 
 // quotes is one quote of each of the newest conversations.
 func (s signalRow) quotes(found map[uuid.UUID]*told) []report.Quote {
-	judgement := "risk_signals." + termKey(schemas.DictRisk, int64(s.ID))
+	judgement := "risk_signals." + schemas.TermOf(schemas.DictRisk, int64(s.ID)).Key
 	if s.Sale {
-		judgement = "sales_signals." + termKey(schemas.DictSales, int64(s.ID))
+		judgement = "sales_signals." + schemas.TermOf(schemas.DictSales, int64(s.ID)).Key
 	}
 	var out []report.Quote
 	for _, code := range s.Newest {
@@ -82,15 +82,6 @@ func (s signalRow) quotes(found map[uuid.UUID]*told) []report.Quote {
 		}
 	}
 	return out
-}
-
-// termKey is the key of an id in a dictionary, "" when it has no such id.
-func termKey(dictionary string, id int64) string {
-	terms := schemas.Dictionaries[dictionary]
-	if i := slices.IndexFunc(terms, func(t schemas.Term) bool { return t.ID == id }); i >= 0 {
-		return terms[i].Key
-	}
-	return ""
 }
 
 type questionRow struct {

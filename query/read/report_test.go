@@ -132,6 +132,12 @@ func (d dice) talk(t testing.TB, id int64, from, until time.Time) talk {
 	if w.Type == "call" {
 		w.Seconds = d.seconds()
 	}
+	if w.Type == "email" && w.First != nil {
+		*w.First *= 1500 // up to two days
+	}
+	if d.IntN(40) == 0 {
+		w.Operator = "Rare" // at times too rare for a rank
+	}
 	if d.IntN(2) == 0 {
 		w.ScriptID, w.ScriptVer = 1+d.Int64N(2), 1+d.Int64N(3)
 	}
@@ -174,12 +180,7 @@ func (w *talk) judge(t testing.TB, d dice) {
 }
 
 func keyOf[T uint8 | int64](dictionary string, id T) string {
-	for _, term := range schemas.Dictionaries[dictionary] {
-		if term.ID == int64(id) {
-			return term.Key
-		}
-	}
-	return ""
+	return schemas.TermOf(dictionary, int64(id)).Key
 }
 
 func zoned(t testing.TB, zone, from, until string) report.Period {
@@ -248,6 +249,13 @@ func (d dice) talks(t testing.TB, since time.Time, period report.Period) []talk 
 	}
 	for i, edge := range []time.Time{since, period.From, period.Until} { // and right before each
 		talks[2*i].At, talks[2*i+1].At = edge, edge.Add(-time.Microsecond)
+	}
+	for i := range talks {
+		if w := &talks[i]; i%8 == 0 && w.At.Before(period.From) {
+			w.Topics = append(w.Topics, "gone")
+		} else if i%8 == 0 {
+			w.Topics = append(w.Topics, "new")
+		}
 	}
 	for i, w := range talks {
 		if i%3 == 0 {
@@ -397,6 +405,9 @@ func TestReportOfManyOperators(t *testing.T) {
 	slices.SortFunc(want.Quality.Operators, func(a, b report.Operator) int {
 		return cmp.Or(cmp.Compare(b.Figures.Conversations, a.Figures.Conversations), cmp.Compare(a.Name, b.Name))
 	})
+	if got.Quality.OperatorCount != int64(len(want.Quality.Operators)) {
+		t.Errorf("%d operators in all, want %d", got.Quality.OperatorCount, len(want.Quality.Operators))
+	}
 	if len(want.Quality.Operators) <= 500 || len(got.Quality.Operators) != 500 || got.Quality.Total.Conversations != want.Quality.Total.Conversations {
 		t.Fatalf("%d operators of %d, %d conversations of %d", len(got.Quality.Operators), len(want.Quality.Operators), got.Quality.Total.Conversations, want.Quality.Total.Conversations)
 	}

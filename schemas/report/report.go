@@ -28,6 +28,9 @@ type Report struct {
 	Previous     Period     `json:"previous"` // as long, right before
 	MadeAt       time.Time  `json:"made_at"`
 	Provenance   Provenance `json:"provenance"`
+	// PreviousProvenance is what judged the conversations of the period before;
+	// without Program and Log, which are of the report.
+	PreviousProvenance Provenance `json:"previous_provenance"`
 	// Link leads to a conversation, {code} stands for its task code; "" when there
 	// is nothing to lead to.
 	Link     string    `json:"link,omitempty"`
@@ -69,6 +72,8 @@ type Script struct {
 // a day. Averages are over those conversations in which the measure is known.
 type Figures struct {
 	Conversations int64    `json:"conversations"`
+	Analysed      int64    `json:"analysed"` // with an analysis: what Risky and Sales are shares of
+	Scored        int64    `json:"scored"`   // with a score of their own: see Score
 	Calls         int64    `json:"calls"`
 	Chats         int64    `json:"chats"`
 	Emails        int64    `json:"emails"`
@@ -82,6 +87,7 @@ type Figures struct {
 	Resolved      *float64 `json:"resolved"`          // 0..1, of those whose outcome is known
 	Positive      *float64 `json:"positive"`          // 0..1 of those with a sentiment
 	Negative      *float64 `json:"negative"`          // 0..1
+	Sentiments    int64    `json:"sentiments"`        // conversations with a sentiment
 	Risky         int64    `json:"risky"`             // conversations with a risk signal
 	Sales         int64    `json:"sales"`             // with a sales signal
 	SilenceShare  *float64 `json:"silence_share"`     // 0..1 of the length of calls
@@ -130,7 +136,7 @@ type Case struct {
 	At       time.Time `json:"at"`
 	Operator string    `json:"operator"`
 	Seconds  float64   `json:"seconds"`
-	Score    float64   `json:"score"` // 0..100
+	Score    *float64  `json:"score"` // 0..100; nil when nothing is known that makes one
 	CSAT     *int64    `json:"csat"`
 	Summary  string    `json:"summary"`
 	Quotes   []Quote   `json:"quotes"` // what proves the judgement, at most 3
@@ -138,16 +144,18 @@ type Case struct {
 
 // Quality is the operator quality report (report_type standard).
 type Quality struct {
-	Total     Figures        `json:"total"`
-	Previous  Figures        `json:"previous"`
-	Days      []Day          `json:"days"`      // every day of the period, in order
-	Operators []Operator     `json:"operators"` // by rank; those without a name last, as ""
-	Spread    *Spread        `json:"spread"`    // of Score over ranked operators; nil below two
-	Checklist []QuestionRate `json:"checklist"`
-	Risks     []SignalCount  `json:"risks"`
-	SalesSigs []SignalCount  `json:"sales"`
-	Best      []Case         `json:"best"`  // of all operators, at most 5
-	Worst     []Case         `json:"worst"` // at most 5, none that is among the best
+	Total     Figures    `json:"total"`
+	Previous  Figures    `json:"previous"`
+	Days      []Day      `json:"days"`      // every day of the period, in order
+	Operators []Operator `json:"operators"` // the busiest ones, by rank; those without a name last, as ""
+	// OperatorCount is how many operators the period has, with those left out of Operators.
+	OperatorCount int64          `json:"operator_count"`
+	Spread        *Spread        `json:"spread"` // of Score over ranked operators; nil below two
+	Checklist     []QuestionRate `json:"checklist"`
+	Risks         []SignalCount  `json:"risks"`
+	SalesSigs     []SignalCount  `json:"sales"`
+	Best          []Case         `json:"best"`  // of all operators, at most 5
+	Worst         []Case         `json:"worst"` // at most 5, none that is among the best
 }
 
 // Day is one day with its figures; a day without conversations has none.
@@ -156,10 +164,14 @@ type Day struct {
 	Figures
 }
 
+// RankedFrom is how many scored conversations an operator has to have for a
+// rank: the mean of fewer is chance.
+const RankedFrom = 5
+
 // Operator is one operator's period.
 type Operator struct {
 	Name      string         `json:"name"`
-	Rank      int64          `json:"rank"` // 1 is best; 0 when there is no score to rank by
+	Rank      int64          `json:"rank"` // 1 is best; 0 below RankedFrom scored conversations
 	Figures   Figures        `json:"figures"`
 	Previous  *Figures       `json:"previous"` // nil: none in the period before
 	Checklist []QuestionRate `json:"checklist"`
@@ -180,29 +192,39 @@ type Spread struct {
 
 // Business is the report for leadership (report_type business).
 type Business struct {
-	Total           Figures          `json:"total"`
-	Previous        Figures          `json:"previous"`
-	Days            []Day            `json:"days"`
-	Hours           [7][24]int64     `json:"hours"`   // conversations by week day (Monday first) and hour
-	Topics          []Topic          `json:"topics"`  // at most 20, most frequent first
-	Reasons         []Reason         `json:"reasons"` // at most 15
-	CSATs           [11]int64        `json:"csats"`   // conversations by CSAT 0..10
-	Funnel          []Stage          `json:"funnel"`  // every stage of the dictionary, in its order
+	Total    Figures      `json:"total"`
+	Previous Figures      `json:"previous"`
+	Days     []Day        `json:"days"`
+	Hours    [7][24]int64 `json:"hours"` // conversations by week day (Monday first) and hour: sums
+	// Occurs is on how many dates of the period there is such an hour: Hours
+	// divided by it compares week days that the period has more and less often.
+	Occurs          [7][24]int64     `json:"occurs"`
+	Topics          []Topic          `json:"topics"`      // at most 20, most frequent first
+	NewTopics       []Topic          `json:"new_topics"`  // at most 10 that nobody spoke of in the period before, be they in Topics or not
+	GoneTopics      []Topic          `json:"gone_topics"` // at most 10 that nobody speaks of any more, by Previous
+	Reasons         []Reason         `json:"reasons"`     // at most 15
+	CSATs           [11]int64        `json:"csats"`       // conversations by CSAT 0..10
+	PreviousCSATs   [11]int64        `json:"previous_csats"`
+	Funnel          []Stage          `json:"funnel"` // every stage of the dictionary, in its order
 	Risks           []SignalCount    `json:"risks"`
 	SalesSigs       []SignalCount    `json:"sales"`
-	Responses       *Responses       `json:"responses"`  // nil: no chats or e-mails with times
-	Unresolved      []Theme          `json:"unresolved"` // at most 10
+	Responses       *Responses       `json:"responses"`       // of chats; nil: none with times
+	EmailResponses  *Responses       `json:"email_responses"` // of e-mails; nil: none with times
+	Unresolved      []Theme          `json:"unresolved"`      // at most 10
 	Recommendations []Recommendation `json:"recommendations"`
 }
 
 // Topic is a topic of conversation.
 type Topic struct {
-	Name     string   `json:"name"`
-	Count    int64    `json:"count"`
-	Previous int64    `json:"previous"`
-	Growth   *float64 `json:"growth"` // (count-previous)/previous; nil when there was none before
-	CSAT     *float64 `json:"csat"`
-	Negative *float64 `json:"negative"` // 0..1 of those with a sentiment
+	Name          string   `json:"name"` // the analyser's key: schemas.TopicName has its name in the reader's language
+	Count         int64    `json:"count"`
+	Previous      int64    `json:"previous"`
+	Share         *float64 `json:"share"`          // 0..1 of the analysed conversations of the period
+	PreviousShare *float64 `json:"previous_share"` // nil: the period before has no analysed ones
+	Growth        *float64 `json:"growth"`         // (count-previous)/previous; nil when there was none before
+	CSAT          *float64 `json:"csat"`
+	Sentiments    int64    `json:"sentiments"` // conversations with a sentiment
+	Negative      *float64 `json:"negative"`   // 0..1 of those with a sentiment
 }
 
 // Reason is why people get in touch, and how that ends.
@@ -219,23 +241,35 @@ type Count struct {
 	Count int64 `json:"count"`
 }
 
-// Stage is a stage of the sales funnel.
+// Stage is a stage of the sales funnel. A conversation has one: the furthest on
+// the way from awareness to a purchase.
 type Stage struct {
-	ID       int64 `json:"id"` // in the dictionary funnel_stage
-	Count    int64 `json:"count"`
-	Previous int64 `json:"previous"`
+	ID              int64 `json:"id"`    // in the dictionary funnel_stage
+	Count           int64 `json:"count"` // conversations that came so far and no further
+	Previous        int64 `json:"previous"`
+	Apart           bool  `json:"apart"`   // none and retention: not on the way to a sale; Reached is Count
+	Reached         int64 `json:"reached"` // came at least so far
+	PreviousReached int64 `json:"previous_reached"`
+	// Conversion is the share 0..1 of those that reached the stage before; nil of
+	// the first one and of those Apart.
+	Conversion *float64 `json:"conversion"`
 }
 
-// ResponseTarget is the first response that Responses.Within counts, in seconds.
-const ResponseTarget = 60
+// First responses that Responses.Within counts, in seconds: nobody expects
+// e-mails to be answered as chats are.
+const (
+	ResponseTarget = 60
+	EmailTarget    = 24 * 60 * 60
+)
 
-// Responses are how fast written questions are answered, in seconds.
+// Responses are how fast written questions of one kind are answered, in seconds.
 type Responses struct {
 	Conversations int64   `json:"conversations"` // with a first response
+	Target        float64 `json:"target"`
 	Median        float64 `json:"median"`
 	P90           float64 `json:"p90"`
 	P95           float64 `json:"p95"`
-	Within        float64 `json:"within"`  // 0..1 of them answered within ResponseTarget
+	Within        float64 `json:"within"`  // 0..1 of them answered within Target
 	Average       float64 `json:"average"` // mean of average_response
 }
 
@@ -243,7 +277,7 @@ type Responses struct {
 type Theme struct {
 	Reason     string   `json:"reason"`
 	Unresolved int64    `json:"unresolved"`
-	Total      int64    `json:"total"`
+	Total      int64    `json:"total"`  // with a known outcome: what Unresolved is a share of
 	CSAT       *float64 `json:"csat"`   // of the unresolved ones
 	Quotes     []Quote  `json:"quotes"` // at most 3
 }
@@ -255,31 +289,34 @@ type Recommendation struct {
 	Subject string  `json:"subject"` // a topic, reason, operator or weekday and hour, as the key says
 	Value   float64 `json:"value"`   // what was measured
 	Against float64 `json:"against"` // what it is held against
-	Count   int64   `json:"count"`   // conversations it rests on
+	Count   int64   `json:"count"`   // conversations it rests on, as the key says
 }
 
-// Advice, what Subject, Value and Against are, and when it is given.
+// Advice, what Subject, Value and Against are, and when it is given. What is held
+// against the period before, or against all others, differs by more than chance.
 const (
-	AdviseTopicGrowth   = "topic_growth"   // topic; its count; the count before. Grew by half or more.
-	AdviseUnresolved    = "unresolved"     // reason; its share unresolved 0..1; that of all.
-	AdviseSlowResponse  = "slow_response"  // ""; share answered within the target 0..1; 0.8.
-	AdvisePeak          = "peak"           // "w h": weekday 0..6 and hour of the busiest hour; its conversations; the mean of an hour with any.
-	AdviseRisk          = "risk"           // key of the dictionary risk_signal; share 0..1; the share before.
-	AdviseSales         = "sales"          // key of the dictionary sales_signal; its conversations; those that ended resolved.
-	AdviseSatisfaction  = "satisfaction"   // ""; mean CSAT; the mean before. Fell by 0.5 or more.
-	AdviseNegativeTopic = "negative_topic" // topic; its negative share 0..1; that of all.
+	AdviseTopicGrowth   = "topic_growth"   // topic; its share 0..1 of conversations; the share before, two thirds of it or less; Count has the topic.
+	AdviseNewTopic      = "new_topic"      // topic; its share 0..1 of conversations; 0: there was none before; Count has the topic.
+	AdviseUnresolved    = "unresolved"     // reason; its share unresolved 0..1 of the known outcomes, which Count is; that of all.
+	AdviseSlowResponse  = "slow_response"  // ""; share of chats answered within the target 0..1; 0.8; Count is of chats.
+	AdvisePeak          = "peak"           // "w h": weekday 0..6 and hour of the busiest hour; its conversations a day that has it; the mean of an hour with any; Count is their sum.
+	AdviseRisk          = "risk"           // key of the dictionary risk_signal; share 0..1 of the analysed; the share before; Count shows it.
+	AdviseSales         = "sales"          // key of the dictionary sales_signal; its conversations; those that ended resolved; Count shows it.
+	AdviseSatisfaction  = "satisfaction"   // ""; mean CSAT; the mean before, more by 0.5 or more; Count has a CSAT.
+	AdviseNegativeTopic = "negative_topic" // topic; its negative share 0..1 of those with a sentiment, which Count is; that of all.
 )
 
 // Daily is the report of one day, or of a few, hour by hour (report_type daily).
 type Daily struct {
-	Total     Figures       `json:"total"`
-	Previous  Figures       `json:"previous"`
-	Hours     []Hour        `json:"hours"`     // 24, summed over the days of the period
-	Operators []Operator    `json:"operators"` // without their cases
-	Topics    []Topic       `json:"topics"`    // at most 10
-	Risks     []SignalCount `json:"risks"`
-	SalesSigs []SignalCount `json:"sales"`
-	Attention []Case        `json:"attention"` // at most 10: risky, unresolved or unhappy, worst first
+	Total         Figures       `json:"total"`
+	Previous      Figures       `json:"previous"`
+	Hours         []Hour        `json:"hours"`          // 24, summed over the days of the period
+	Operators     []Operator    `json:"operators"`      // the busiest ones, without their cases
+	OperatorCount int64         `json:"operator_count"` // as in Quality
+	Topics        []Topic       `json:"topics"`         // at most 10
+	Risks         []SignalCount `json:"risks"`
+	SalesSigs     []SignalCount `json:"sales"`
+	Attention     []Case        `json:"attention"` // at most 10: risky, unresolved or unhappy, worst first
 }
 
 // Hour is an hour of the day with its figures.

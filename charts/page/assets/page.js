@@ -95,16 +95,24 @@
     }
     if (series.type === "heatmap") {
       series.itemStyle = { borderColor: css("--paper"), borderWidth: 2 };
-      series.label = { show: width >= 600, color: ink, fontSize: width >= 900 ? 11 : 8, formatter: p => p.value[2] ? say("number", p.value[2]) : "" };
+      series.label = { show: width >= 600, color: ink, fontSize: width >= 900 ? 11 : 8, formatter: p => p.value[2] ? say("number", p.value[2] < 10 ? p.value[2] : Math.round(p.value[2])) : "" };
     }
     if (series.type === "treemap") {
       Object.assign(series, { nodeClick: false, breadcrumb: { show: false }, left: 0, right: 0, top: 4, bottom: 4, itemStyle: { borderColor: css("--paper"), gapWidth: 2 } });
       series.label = { color: "#ffffff", fontSize: 13, formatter: p => `${p.name}\n${say("number", p.value)}`, overflow: "truncate" };
     }
     if (series.type === "funnel") {
-      Object.assign(series, { left: "4%", width: "92%", top: 6, bottom: 6, gap: 3, minSize: "26%" });
+      Object.assign(series, { left: "4%", width: "92%", top: 6, bottom: 6, gap: 3, minSize: "0%" });
       series.itemStyle = { color: css("--series-1"), borderColor: css("--paper") };
       series.label = { ...series.label, color: "#ffffff", textBorderColor: css("--tree-1"), textBorderWidth: 2, formatter: p => `${p.name}: ${say("number", p.value)}` };
+      // What is narrower than its name has it beside.
+      const most = Math.max(...series.data.map(stage => stage.value));
+      for (const stage of series.data) {
+        if (stage.value < most * 0.4) {
+          stage.label = { position: "right", color: ink, textBorderWidth: 0 };
+          stage.labelLine = { show: true, length: 12, lineStyle: { color: css("--line") } };
+        }
+      }
     }
     if (series.type === "sankey") {
       const right = Math.min(names, 170), label = { ...series.label, color: ink, fontSize: 12, overflow: "truncate", formatter: p => `${p.name} (${say("number", p.value)})` };

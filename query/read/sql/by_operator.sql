@@ -1,6 +1,7 @@
--- Conversations by operator, the busiest operators of the period first. The rows of an operator follow each other.
+-- Conversations by operator, the busiest operators of the period first, and how many there are. The rows of
+-- an operator follow each other.
 WITH {{template "whole.sql"}}
-SELECT operator_name, current, sums
+SELECT operator_name, current, sums, countIf(current) OVER () AS operators
 FROM (
     WITH {{template "current.sql"}}
     SELECT operator_name, current, {{template "figures.sql"}} AS sums

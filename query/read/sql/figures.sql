@@ -18,5 +18,8 @@
     known(sum(interruptions)), toInt64(count(interruptions)),
     known(sum(micro(longest_monologue))), toInt64(count(longest_monologue)),
     known(sumIf(micro(first_response), type != 'call')), toInt64(countIf(first_response IS NOT NULL AND type != 'call')),
-    known(sumIf(micro(average_response), type != 'call')), toInt64(countIf(average_response IS NOT NULL AND type != 'call'))
+    known(sumIf(micro(average_response), type != 'call')), toInt64(countIf(average_response IS NOT NULL AND type != 'call')),
+    toInt64(countIf(analysis_version > 0)),
+    toInt64(countIf(politeness_grade > 0 OR empathy IS NOT NULL OR csat IS NOT NULL OR script_alignment IS NOT NULL
+        OR arrayCount(a -> a IN ('Yes', 'Partially', 'No'), checklist_answers) > 0))
 ]
