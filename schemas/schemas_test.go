@@ -247,3 +247,19 @@ func TestEveryErrorAndTermHasBothLanguages(t *testing.T) {
 		}
 	}
 }
+
+// A topic is shown by its name; what only rules of one's own know, as it is.
+func TestTopicName(t *testing.T) {
+	for _, c := range []struct{ key, lang, want string }{
+		{"billing", "ru-RU", "Счета и начисления"}, {"billing", "en", "Billing and charges"}, {"billing", "", "Billing and charges"}, {"parrots", "ru", "parrots"}, {"", "ru", ""},
+	} {
+		if got := TopicName(c.key, c.lang); got != c.want {
+			t.Errorf("%q in %q is %q, want %q", c.key, c.lang, got, c.want)
+		}
+	}
+	for key, name := range topicNames {
+		if name.En == "" || name.Ru == "" {
+			t.Errorf("topic %s lacks a name", key)
+		}
+	}
+}

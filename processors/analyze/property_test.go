@@ -27,6 +27,11 @@ func check(t testing.TB, in Input, got schemas.Analysis) {
 			t.Fatalf("quote cuts a letter: %q", e.Quote)
 		}
 	}
+	// The warehouse tells a reason from none by this.
+	shown := slices.ContainsFunc(got.Evidence, func(e schemas.Evidence) bool { return e.Judgement == "reason_for_contact" })
+	if shown == slices.Contains([]string{"not clear", "не ясно"}, got.Reason) {
+		t.Fatalf("reason %q, with words that show it: %v", got.Reason, shown)
+	}
 	if got.NoSpeech && (got.Sentiment != "" || got.Tone != "") || !got.NoSpeech && !slices.Contains(sentiments, got.Sentiment) || !slices.Contains(resolutions, got.Resolution) || !slices.Contains(ranks, got.Priority) {
 		t.Fatalf("sentiment %q, resolution %q, priority %q", got.Sentiment, got.Resolution, got.Priority)
 	}

@@ -87,6 +87,9 @@ func TestLanguagesAgree(t *testing.T) {
 	keys := func(rs *ruleset) (keys []string) {
 		for _, x := range rs.Topics {
 			keys = append(keys, "topic "+x.Key.Text)
+			if shown := schemas.TopicName(x.Key.Text, rs.lang); shown != x.Name {
+				t.Errorf("topic %s is called %q in %s and %q in reports", x.Key.Text, x.Name, rs.lang, shown)
+			}
 		}
 		for _, x := range rs.Reasons {
 			keys = append(keys, "reason "+x.Key.Text)

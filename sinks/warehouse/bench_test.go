@@ -67,6 +67,7 @@ func (e *env) fullAnalysis(t schemas.Task, us []schemas.Utterance) *kgo.Record {
 		Actions: []string{"Check the delivery"}, Commitments: []string{"Call back"}, CreatedAt: t.CreatedAt,
 		Checklist: []schemas.ChecklistAnswer{{ID: 1, Question: "Did the operator greet?", Answer: schemas.AnswerYes, Score: 1}, {ID: 2, Question: "Did the operator introduce themselves?", Answer: schemas.AnswerNo}},
 		Metrics:   schemas.Metrics{Turns: 12, OperatorTurns: 6, CustomerTurns: 6, Words: 120}}
+	a.Evidence = []schemas.Evidence{{Judgement: "reason_for_contact", Turn: 1, Speaker: "customer", Quote: "I ordered a router"}}
 	for i := range 6 {
 		a.Evidence = append(a.Evidence, schemas.Evidence{Judgement: "risk_signals.refund", Turn: int64(i), Speaker: "customer", Quote: "I would like a refund"})
 	}

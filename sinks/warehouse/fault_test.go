@@ -148,11 +148,11 @@ func TestRowOfAnAnalysis(t *testing.T) {
 		t.Errorf("stored analysis: %v\ngot  %+v\nwant %+v", err, stored, event)
 	}
 	scan(t, `SELECT toString((status, version, updated_at, type, directory_id, call_date, call_time, call_datetime, seconds, length, language, analysis_version, engine, role_source,
-		no_speech, sentiment, sentiment_score, tone_id, csat, politeness, politeness_grade, empathy, tags, tag_keys, topics, resolved_status_id, priority_id, funnel_stage_id,
+		no_speech, sentiment, sentiment_score, tone_id, csat, politeness, politeness_grade, empathy, tags, tag_keys, topics, reason, resolved_status_id, priority_id, funnel_stage_id,
 		risk_signal_ids, sales_signal_ids, actions, operator_commitments, category_ids, checklist_ids, checklist_answers, checklist_keys, script_alignment, turns, operator_turns, word_count,
 		operator_talk, interruptions, hasAll(words, ['refund', 'router', '555', 'phone']), startsWith(text, 'Client: Good morning'))) FROM interactions FINAL`, &got)
 	const want = `('completed',214748364801,'2026-03-01 12:00:00.000000','call',7,'2026-02-28','2026-03-01 11:00:00.000000','2026-03-01 11:00:00.000000',100,1.67,'en',1,'builtin 1','text',` +
-		`false,'negative',-0.4,3,4,0.9,5,0.5,['delivery','refund','router'],['delivery','refund','router'],['delivery'],3,3,1,` +
+		`false,'negative',-0.4,3,4,0.9,5,0.5,['delivery','refund','router'],['delivery','refund','router'],['delivery'],'late delivery',3,3,1,` +
 		`[6,2],[1],['Check the delivery'],['Call back'],[],[1,2],['Yes','No'],['1=Yes','2=No'],NULL,12,6,120,NULL,NULL,1,1)`
 	if got != want {
 		t.Errorf("row\n got %s\nwant %s", got, want)
@@ -160,6 +160,20 @@ func TestRowOfAnAnalysis(t *testing.T) {
 	scan(t, "SELECT toString((count(), max(turn), groupUniqArray(speaker), any(language), any(sentiment), any(start))) FROM segments FINAL", &got)
 	if want := "(12,11,['operator','customer'],'en',0.1,NULL)"; got != want && got != strings.Replace(want, "'operator','customer'", "'customer','operator'", 1) {
 		t.Errorf("segments %s, want %s", got, want)
+	}
+}
+
+// What nothing shows to be the reason for contact is none.
+func TestReasonThatIsNotClear(t *testing.T) {
+	e, closeEnv := newEnv(t, t.Output())
+	defer closeEnv()
+	us := chat(1)
+	e.produce([]*kgo.Record{e.record(schemas.TopicAnalyses, schemas.Analysis{Task: newTask(0, schemas.TypeChat, ""), Version: 1, Utterances: us, Reason: "не ясно", Intent: "не ясно",
+		Evidence: []schemas.Evidence{{Judgement: "sentiment", Turn: 1, Speaker: "customer", Quote: us[1].Text}}, CreatedAt: epoch})})
+	e.run(db.Conn, quick, nil)
+	var got string
+	if scan(t, "SELECT toString((status, reason, JSONExtractString(analysis, 'Reason'))) FROM interactions FINAL", &got); got != "('completed','','не ясно')" {
+		t.Errorf("the row is %s", got)
 	}
 }
 

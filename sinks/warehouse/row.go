@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -204,7 +205,12 @@ func (r *interaction) setAnalysis(a schemas.Analysis) error {
 	if a.Politeness != nil {
 		r.PolitenessGrade = uint8(schemas.PolitenessGrade(*a.Politeness))
 	}
-	r.Tags, r.Topics, r.Intent, r.Reason, r.Product = a.Tags, a.Topics, a.Intent, a.Reason, a.Product
+	r.Tags, r.Topics, r.Intent, r.Product = a.Tags, a.Topics, a.Intent, a.Product
+	// Without words that show it, the reason is the analyser's "not clear", in its
+	// own language: no reason to be counted.
+	if slices.ContainsFunc(a.Evidence, func(e schemas.Evidence) bool { return e.Judgement == "reason_for_contact" }) {
+		r.Reason = a.Reason
+	}
 	for _, tag := range a.Tags {
 		r.TagKeys = append(r.TagKeys, schemas.TagKey(tag))
 	}

@@ -90,14 +90,14 @@ func TestMigrateBringsAnEarlierVersionsTablesUp(t *testing.T) {
 	if _, err := earlier.UpTo(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, "INSERT INTO earlier.interactions (org, code, version, operator_talk) VALUES ('org_a', '0195a000-0000-7000-8000-000000000000', 1, 2.5)")
+	exec(t, "INSERT INTO earlier.interactions (org, code, version, operator_talk, reason) VALUES ('org_a', '0195a000-0000-7000-8000-000000000000', 1, 2.5, 'не ясно')")
 	exec(t, "INSERT INTO earlier.segments (org, code, turn, version, speaker, text) VALUES ('org_a', '0195a000-0000-7000-8000-000000000000', 0, 1, 'operator', 'hello')")
 	for range 2 {
 		if err := warehouse.Migrate(t.Context(), conn); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, want := line(t, "operator_talk, hold, role_confidence, customer_interruptions)) FROM earlier.interactions FINAL"), `[2.5,null,null,null]`; got != want {
+	if got, want := line(t, "operator_talk, hold, role_confidence, customer_interruptions, reason)) FROM earlier.interactions FINAL SETTINGS apply_mutations_on_fly = 1"), `[2.5,null,null,null,""]`; got != want {
 		t.Errorf("interactions: %s, want %s", got, want)
 	}
 	if got, want := line(t, "speaker, text, role_confidence, words, word_confidences)) FROM earlier.segments FINAL"), `["operator","hello",null,[],[]]`; got != want {
