@@ -202,7 +202,7 @@ func TestPrintedFromTheMenu(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(strings.ReplaceAll(string(content), "\u00a0", " ")), " ")
 	// A chart's axis, its labels, a table that was closed, the last line.
-	for _, want := range []string{"Бизнес-отчёт", "31 окт.", "Знакомство: 1 000", "Решено (1 082)", "31.10.2025", "earshot.transcripts 0:99120"} {
+	for _, want := range []string{"Бизнес-отчёт", "31 окт.", "Предложение (50,0%): 305", "Знакомство: 1 000", "Решено (1 082)", "31.10.2025", "earshot.transcripts 0:99120"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the paper lacks %q", want)
 		}

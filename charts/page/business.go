@@ -192,7 +192,7 @@ func (w *writing) stages(stages []report.Stage) block {
 			t.Rows = append(t.Rows, []any{w.term(schemas.DictFunnelStage, s.ID), s.Reached, s.PreviousReached, s.Reached - s.PreviousReached, known(s.Conversion), s.Count})
 		}
 	}
-	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.funnel(t)}
+	b := block{ID: t.ID, Title: t.Title, Table: t, Chart: w.funnel(t, 4)}
 	if b.Text = []string{w.word("funnel_note")}; b.Chart == nil {
 		b.Text = []string{w.word("no_funnel")}
 	}

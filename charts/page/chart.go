@@ -241,13 +241,18 @@ func (w *writing) radar(t *table.Table) *chart {
 	return picture(t, 300, c.JSON(), "number")
 }
 
-// funnel draws the stages of a table: names, then numbers, each as wide as it is of the largest.
-func (w *writing) funnel(t *table.Table) *chart {
+// funnel draws the stages of a table: names, then numbers, each as wide as it is of
+// the largest; what part of the stage before that is stands in another column.
+func (w *writing) funnel(t *table.Table, conversion int) *chart {
 	c := charts.NewFunnel()
 	var data []opts.FunnelData
 	most := int64(0)
 	for _, row := range t.Rows {
-		data = append(data, opts.FunnelData{Name: row[0].(string), Value: row[1]})
+		name := row[0].(string)
+		if share, ok := row[conversion].(float64); ok {
+			name = w.fill("converted", "stage", name, "share", w.percent(share))
+		}
+		data = append(data, opts.FunnelData{Name: name, Value: row[1]})
 		most = max(most, row[1].(int64))
 	}
 	if most == 0 {

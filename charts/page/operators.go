@@ -112,7 +112,7 @@ func (w *writing) profiles(operators []report.Operator, total report.Figures) []
 	blocks := []block{{Table: all, Place: inFiles}, w.before(operators), w.operatorCases(operators)}
 	shown := profiled(operators)
 	if len(shown) < len(operators) {
-		blocks = append(blocks, block{Text: []string{w.fill("some_profiles", "best", w.cell(table.Number, int64(bestProfiles)), "last", w.cell(table.Number, int64(lastProfiles)))}})
+		blocks = append(blocks, block{Text: []string{w.fill("some_profiles", "n", w.cell(table.Number, int64(len(shown))))}})
 	}
 	for _, i := range shown {
 		o := operators[i]

@@ -151,7 +151,7 @@ func TestNotes(t *testing.T) {
 		{full, func(*report.Report) {}, "Whoever has fewer than 5 conversations with a score has no rank", "У кого меньше 5 разговоров с оценкой", true},
 		{many, func(*report.Report) {}, "The report has the 135 operators with the most conversations; 42 more are left out.", "В отчёте 135 операторов с наибольшим числом разговоров; ещё 42 не вошли.", true},
 		{full, func(*report.Report) {}, "are left out", "не вошли", false},
-		{many, func(*report.Report) {}, "the first 6 and the last 6 operators by rank", "6 первых и 6 последних операторов", true},
+		{many, func(*report.Report) {}, "Charts are drawn for 12 operators, at the top and at the bottom of the ranking", "Графики построены для 12 операторов, первых и последних", true},
 		{business, func(*report.Report) {}, "71.3% of 1,500 chats had a first response within 60 seconds.", "71,3%: столько из 1 500 чатов получили первый ответ за 60 секунд.", true},
 		{business, func(*report.Report) {}, "93.1% of 431 e-mails had a first response within 24 hours.", "93,1%: столько из 431 письма получили первый ответ за 24 часа.", true},
 		{business, func(r *report.Report) { r.Business.EmailResponses = nil }, "There were no e-mails with times.", "Писем с указанным временем не было.", true},
