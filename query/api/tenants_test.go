@@ -190,7 +190,7 @@ func furnish(t *testing.T, x tenant) (code string) {
 	put(t, x.org, filtersOf(x.user), "9001", 1, schemas.SavedFilter{ID: 9001, User: 1, Name: "SECRET", Criteria: []byte(`{}`)})
 	put(t, x.org, schemas.KindScript, "9001", 1, schemas.Script{ID: 9001, Identifier: "SECRET", Title: "SECRET", Version: 1, Body: "SECRET"})
 	put(t, x.org, versionsOf(9001), "1", 1, schemas.Script{ID: 9001, Identifier: "SECRET", Version: 1, Body: "SECRET"})
-	put(t, x.org, schemas.KindSchedule, "9001", 1, schemas.ReportSchedule{ID: 9001, Name: "SECRET", Every: "daily", At: "08:00", Zone: "UTC"})
+	put(t, x.org, schemas.KindSchedule, "9001", 1, schemas.ReportSchedule{ID: 9001, Name: "SECRET", Every: "daily", At: "08:00", Zone: "UTC", ReportType: schemas.ReportStandard, Language: "en"})
 	code = submitChat(t, x, map[string]any{"text": "Operator: SECRET", "external_id": "e", "directory_id": 9001})
 	insert(t, x, row{code: code, id: 9001, status: schemas.StatusCompleted, kind: schemas.TypeChat, text: "Operator: SECRET", operator: "SECRET",
 		analysis: &schemas.Analysis{Summary: "SECRET", Checklist: []schemas.ChecklistAnswer{{ID: 9001, Question: "SECRET?", Answer: schemas.AnswerYes}}}})
