@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -279,8 +280,9 @@ func (p *program) reports() *report.Maker {
 // come the clock of scheduled reports and what tells of them.
 func (p *program) intake(listener net.Listener, serveAccounts, schedules bool) (actors []drain.Actor, err error) {
 	c := p.cfg.API
-	if c.UploadDir == "" {
-		c.UploadDir = p.tmp
+	c.UploadDir = cmp.Or(c.UploadDir, p.tmp)
+	if err := p.cfg.Notify.CheckKey(p.cfg.Engines.RedisURL == "" || serveAccounts == schedules); err != nil {
+		return nil, err
 	}
 	for file, key := range map[string]*string{"jwt.key": &c.JWTSecret, "webhook.key": &p.cfg.Notify.Key} {
 		if *key, err = config.Secret(*key, filepath.Join(p.cfg.Engines.Data, file)); err != nil {
@@ -295,7 +297,7 @@ func (p *program) intake(listener net.Listener, serveAccounts, schedules bool) (
 	if err != nil {
 		return nil, err
 	}
-	tell := notify.New(p.cfg.Notify, notify.Deps{Store: p.store, NewClient: p.engines.Kafka, Codec: p.codec, Blobs: p.engines.Blobs, Metrics: p.metrics, Save: door.Save, Audit: auditor.Record, Log: p.log})
+	tell := notify.New(p.cfg.Notify, notify.Deps{Store: p.store, NewClient: p.engines.Kafka, Codec: p.codec, Blobs: p.engines.Blobs, Metrics: p.metrics, Save: door.Save, Remove: door.Remove, Audit: auditor.Record, Log: p.log})
 	first := &accounts.FirstStart{Accounts: people, Config: p.cfg.Bootstrap, Out: os.Stdout}
 	web := api.New(c, api.Deps{
 		Store: p.store, Reader: read.New(p.engines.ClickHouse), Door: door, Accounts: people, Auditor: auditor, Blobs: p.engines.Blobs, DiskFree: p.engines.DiskFree, Checklist: checklist, Notifier: api.Notifier{Secret: tell.Secret, Test: tell.Test}, Metrics: p.registry, Log: p.log, SystemOnly: !serveAccounts,

@@ -86,7 +86,7 @@ type Webhook struct {
 // ScheduleRun is what became of a schedule's last reports.
 type ScheduleRun struct {
 	Schedule int64       `json:"schedule_id"`
-	Reports  []Scheduled `json:"reports"` // by period, the newest last, at most MaxScheduled
+	Reports  []Scheduled `json:"reports"` // by the end of the period, the newest last, at most MaxScheduled
 }
 
 // Scheduled is one report that a schedule asked for.
@@ -150,6 +150,14 @@ func (s *Scheduled) End(status, message string, files []string, at time.Time, to
 // ScheduleTurn is the name under which changes of a ScheduleRun take turns.
 func ScheduleTurn(id int64) string { return KindScheduleRun + "." + strconv.FormatInt(id, 10) }
 
+// Over says whether the schedule has moved past a period: a report of it is
+// remembered, or one of a period that ended later. A schedule whose frequency was
+// changed may have several reports that end on one day.
+func (r *ScheduleRun) Over(from, to string) bool {
+	n := len(r.Reports)
+	return n > 0 && (to < r.Reports[n-1].To || r.Run(from, to) != nil)
+}
+
 // Run finds a report by its period, nil when it is not among the last ones.
 func (r *ScheduleRun) Run(from, to string) *Scheduled {
 	for i := range r.Reports {
@@ -160,10 +168,10 @@ func (r *ScheduleRun) Run(from, to string) *Scheduled {
 	return nil
 }
 
-// Add remembers a report and forgets the oldest beyond MaxScheduled. A report of
-// no later period than the newest is not added: nil.
+// Add remembers a report and forgets the oldest beyond MaxScheduled. One whose
+// period is over is not added: nil.
 func (r *ScheduleRun) Add(s Scheduled) *Scheduled {
-	if n := len(r.Reports); n > 0 && s.From <= r.Reports[n-1].From {
+	if r.Over(s.From, s.To) {
 		return nil
 	}
 	r.Reports = append(r.Reports, s)

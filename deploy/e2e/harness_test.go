@@ -94,7 +94,7 @@ func (s *stack) startEngines(clickHousePort int) {
 		s.Fatal(err)
 	}
 	s.brokers, s.redisURL = fmt.Sprintf("127.0.0.1:%d", kafkaPort), fmt.Sprintf("redis://127.0.0.1:%d/0", redisPort)
-	s.env = append(s.env, "EARSHOT_KAFKA_BROKERS="+s.brokers, "EARSHOT_REDIS_URL="+s.redisURL, "EARSHOT_CLICKHOUSE_URL="+s.clickHouse+"default")
+	s.env = append(s.env, "EARSHOT_KAFKA_BROKERS="+s.brokers, "EARSHOT_REDIS_URL="+s.redisURL, "EARSHOT_WEBHOOK_KEY="+strings.Repeat("k", 32), "EARSHOT_CLICKHOUSE_URL="+s.clickHouse+"default")
 }
 
 // logFolder is where the logs of a test lie; they stay there when it fails.

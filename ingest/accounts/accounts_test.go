@@ -193,9 +193,9 @@ func TestSchedules(t *testing.T) {
 	s := schemas.ReportSchedule{ID: 1, Name: "Boss", Every: schemas.EveryWeek, At: "08:00", Zone: "Europe/Berlin", ReportType: schemas.ReportStandard,
 		Emails: []string{"a@b.example"}, Webhooks: []schemas.Webhook{{URL: "https://example.com/token"}}, Active: true, Since: since}
 	h.must(h.door.Save(t.Context(), org, schemas.KindSchedule, "1", s))
-	h.must(h.door.Save(t.Context(), org, schemas.KindScheduleRun, "1", schemas.ScheduleRun{Schedule: 1, Reports: []schemas.Scheduled{{From: "2026-10-05", Error: "no plan"}}}))
+	h.must(h.door.Save(t.Context(), org, schemas.KindScheduleRun, "1", schemas.ScheduleRun{Schedule: 1, Reports: []schemas.Scheduled{{From: "2026-10-05", Error: "no \x1b[2J\u202eplan"}}}))
 	for _, step := range []struct{ command, shows string }{
-		{"schedule list --org " + org, "no plan"}, {"schedule disable " + org + " 1", ""}, {"schedule list", "off"}, {"schedule enable " + org + " 1", ""}, {"schedule list", "08:00 CE"},
+		{"schedule list --org " + org, "no [2Jplan"}, {"schedule disable " + org + " 1", ""}, {"schedule list", "off"}, {"schedule enable " + org + " 1", ""}, {"schedule list", "08:00 CE"},
 	} {
 		out, err := h.admin("", step.command)
 		if err != nil || !strings.Contains(out, step.shows) || strings.Contains(out, "token") {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"earshot/ingest"
 	"earshot/ingest/schedule"
 	"earshot/schemas"
 	"earshot/sinks/state"
@@ -55,11 +56,16 @@ func nextOf(s schemas.ReportSchedule) string {
 	return next.Due.Format("2006-01-02 15:04 MST")
 }
 
+// maxShown bounds an error in a list, in bytes.
+const maxShown = 300
+
+// lastErrorOf is clean: the error may have the bytes of somebody else's server,
+// which must not move the cursor of a terminal.
 func lastErrorOf(run *schemas.ScheduleRun) string {
 	if run == nil || run.LastError() == "" {
 		return "-"
 	}
-	return run.LastError()
+	return ingest.CleanLine(run.LastError(), maxShown)
 }
 
 type (

@@ -71,11 +71,9 @@ func (c *Clock) organisation(ctx context.Context, org string) error {
 	if err != nil {
 		return err
 	}
-	newest := map[int64]string{} // first day of the newest period, by schedule
+	became := map[int64]schemas.ScheduleRun{} // by schedule
 	for _, r := range runs {
-		if n := len(r.Reports); n > 0 {
-			newest[r.Schedule] = r.Reports[n-1].From
-		}
+		became[r.Schedule] = r
 	}
 	var failed error
 	for _, s := range all {
@@ -84,8 +82,8 @@ func (c *Clock) organisation(ctx context.Context, org string) error {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		if from, _ := run.Days(); s.Active && run.Due.After(s.Since) && from > newest[s.ID] {
-			failed = errors.Join(failed, c.submit(ctx, org, s, run))
+		if noted := became[s.ID]; run.due(s) && !noted.Over(run.Days()) {
+			failed = errors.Join(failed, c.submit(ctx, org, s.ID))
 		}
 	}
 	return failed
@@ -94,11 +92,21 @@ func (c *Clock) organisation(ctx context.Context, org string) error {
 // submit orders the report of one period, of those that were missed the last one
 // only. The task is named after schedule and period, so ordering it twice (by two
 // processes, or after a crash before the run was noted) leads to the one task.
-func (c *Clock) submit(ctx context.Context, org string, s schemas.ReportSchedule, run Run) error {
-	report := schemas.Scheduled{Schedule: s.ID, Due: run.Due.UTC(), Status: schemas.StatusPending}
-	report.From, report.To = run.Days()
-	return c.store.InTurn(ctx, org, schemas.ScheduleTurn(s.ID), func(ctx context.Context) error {
-		noted, err := c.noted(ctx, org, s.ID)
+// The schedule is read again in turn: nothing is ordered of one that was deleted
+// or changed meanwhile.
+func (c *Clock) submit(ctx context.Context, org string, id int64) error {
+	return c.store.InTurn(ctx, org, schemas.ScheduleTurn(id), func(ctx context.Context) error {
+		s, err := state.Get[schemas.ReportSchedule](ctx, c.store, org, schemas.KindSchedule, id)
+		if err != nil || s == nil {
+			return err
+		}
+		run, err := Last(*s, c.now())
+		if err != nil || !run.due(*s) {
+			return err
+		}
+		report := schemas.Scheduled{Schedule: id, Due: run.Due.UTC(), Status: schemas.StatusPending}
+		report.From, report.To = run.Days()
+		noted, err := c.noted(ctx, org, id)
 		if err != nil || noted.Add(report) == nil { // another process was faster
 			return err
 		}
@@ -109,13 +117,13 @@ func (c *Clock) submit(ctx context.Context, org string, s schemas.ReportSchedule
 		})
 		mine := &noted.Reports[len(noted.Reports)-1]
 		if fault, ok := schemas.RecordFault(err); ok && fault.Code != schemas.CodeInProgress { // no plan, or none of its reports is left
-			mine.End(schemas.StatusError, fault.Message(s.Language), nil, c.now().UTC().Truncate(time.Microsecond), s)
+			mine.End(schemas.StatusError, fault.Message(s.Language), nil, c.now().UTC().Truncate(time.Microsecond), *s)
 		} else if err != nil {
 			return err // and the next look tries again
 		}
 		mine.TaskCode = receipt.Task.Code
-		c.log.Info("scheduled report", "org", org, "schedule", s.ID, "from", mine.From, "to", mine.To, "task", mine.TaskCode, "error", mine.Error)
-		return c.door.Save(ctx, org, schemas.KindScheduleRun, strconv.FormatInt(s.ID, 10), noted)
+		c.log.Info("scheduled report", "org", org, "schedule", id, "from", mine.From, "to", mine.To, "task", mine.TaskCode, "error", mine.Error)
+		return c.door.Save(ctx, org, schemas.KindScheduleRun, strconv.FormatInt(id, 10), noted)
 	})
 }
 

@@ -213,6 +213,49 @@ func TestNothingIsOrdered(t *testing.T) {
 	h.ordered(0)
 }
 
+// Whatever a schedule is changed to, periods that end later than the newest, or
+// with it, are ordered, each once.
+func TestAnotherFrequencyLosesNoReport(t *testing.T) {
+	h := newHouse(t)
+	h.organisation("org_1")
+	for i, step := range []struct{ every, at, since, now string }{
+		{schemas.EveryDay, "08:00", "2026-10-08T00:00:00Z", "2026-10-08T07:00:00Z"},  // Thursday: of Wednesday
+		{schemas.EveryWeek, "08:00", "2026-10-08T09:00:00Z", "2026-10-12T07:00:00Z"}, // Monday: of a week that began before that
+		{schemas.EveryDay, "10:00", "2026-10-12T07:30:00Z", "2026-10-12T08:30:00Z"},  // of Sunday, as the week's last day
+		{schemas.EveryWeek, "11:00", "2026-10-12T08:40:00Z", "2026-10-12T09:30:00Z"}, // that week was ordered
+	} {
+		s := daily()
+		s.Every, s.At, s.Since = step.every, step.at, at(t, step.since)
+		h.save("org_1", schemas.KindSchedule, "1", s)
+		for range 2 {
+			h.must(h.clock(step.now).look(t.Context()))
+		}
+		h.ordered(min(i+1, 3))
+	}
+	for _, id := range []string{"1/2026-10-07/2026-10-07", "1/2026-10-05/2026-10-11", "1/2026-10-11/2026-10-11"} {
+		if _, ok := h.ordered(3)["org_1 "+id]; !ok {
+			t.Errorf("%s was not ordered", id)
+		}
+	}
+}
+
+// A schedule that goes between the look and its turn orders nothing, and leaves
+// nothing behind.
+func TestASchedulesEnd(t *testing.T) {
+	h := newHouse(t)
+	h.organisation("org_1")
+	c := h.clock("2026-03-29T07:00:00Z")
+	h.must(c.submit(t.Context(), "org_1", 1)) // it was deleted
+	s := daily()
+	s.Active = false
+	h.save("org_1", schemas.KindSchedule, "1", s)
+	h.must(c.submit(t.Context(), "org_1", 1))
+	h.ordered(0)
+	if run := h.runs("org_1"); run.Schedule != 0 {
+		t.Errorf("%+v", run)
+	}
+}
+
 // What the plan refuses is not tried again and again, and everybody hears of it.
 func TestAPlanRefuses(t *testing.T) {
 	h := newHouse(t)

@@ -26,6 +26,10 @@ func (r Run) Days() (from, to string) {
 	return r.From.Format(time.DateOnly), r.Until.AddDate(0, 0, -1).Format(time.DateOnly)
 }
 
+// due says whether the schedule wants this run, or was switched off or changed
+// since.
+func (r Run) due(s schemas.ReportSchedule) bool { return s.Active && r.Due.After(s.Since) }
+
 // Next gives the first run that falls due after a moment.
 func Next(s schemas.ReportSchedule, after time.Time) (Run, error) {
 	c, err := clockOf(s)

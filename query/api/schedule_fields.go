@@ -23,7 +23,8 @@ type scheduleRequest struct {
 	ReportType scalar    `json:"report_type"`
 	Language   scalar    `json:"language"`
 	Emails     *[]string `json:"emails"`
-	Webhooks   *[]string `json:"webhooks"` // URLs; the secrets of those that are known stay
+	Webhooks   *[]string `json:"webhooks"`    // URLs; the secrets of those that are known stay
+	Renew      []string  `json:"new_secrets"` // those of the webhooks that get another secret
 	Active     *bool     `json:"is_active"`
 }
 
@@ -66,8 +67,8 @@ type deliveryItem struct {
 	Error *string    `json:"error_message"`
 }
 
-// into checks a request and takes it into a schedule; it gives the webhooks that
-// are new.
+// into checks a request and takes it into a schedule; it gives the webhooks whose
+// secrets are new.
 func (in *scheduleRequest) into(s *schemas.ReportSchedule) (added []schemas.Webhook, err error) {
 	if in.Name != nil {
 		if s.Name, err = line("name", in.Name, schemas.MaxName); err != nil {
@@ -99,6 +100,9 @@ func (in *scheduleRequest) into(s *schemas.ReportSchedule) (added []schemas.Webh
 		if s.Webhooks, added, err = webhooks(*in.Webhooks, s.Webhooks); err != nil {
 			return nil, err
 		}
+	}
+	if added, err = newSecrets(in.Renew, s.Webhooks, added); err != nil {
+		return nil, err
 	}
 	switch n := len(s.Emails) + len(s.Webhooks); {
 	case n == 0:
@@ -135,9 +139,6 @@ func emails(given []string) ([]string, error) {
 // webhooks checks URLs, each once; one that is known keeps its salt.
 func webhooks(given []string, known []schemas.Webhook) (all, added []schemas.Webhook, err error) {
 	all = []schemas.Webhook{}
-	at := func(list []schemas.Webhook, url string) int {
-		return slices.IndexFunc(list, func(h schemas.Webhook) bool { return h.URL == url })
-	}
 	if len(given) > schemas.MaxRecipients {
 		return nil, nil, tooManyRecipients()
 	}
@@ -146,10 +147,10 @@ func webhooks(given []string, known []schemas.Webhook) (all, added []schemas.Web
 		if !fetch.CheckURL(url) || len(url) > schemas.MaxWebhookURL {
 			return nil, nil, schemas.Fail(schemas.CodeInvalid, "webhooks: %q is no address such as https://example.com/hook, without a password in it", ingest.CleanLine(url, schemas.MaxName))
 		}
-		if at(all, url) >= 0 {
+		if hookAt(all, url) >= 0 {
 			continue
 		}
-		if i := at(known, url); i >= 0 {
+		if i := hookAt(known, url); i >= 0 {
 			all = append(all, known[i])
 			continue
 		}
@@ -157,6 +158,27 @@ func webhooks(given []string, known []schemas.Webhook) (all, added []schemas.Web
 		all, added = append(all, hook), append(added, hook)
 	}
 	return all, added, nil
+}
+
+func hookAt(list []schemas.Webhook, url string) int {
+	return slices.IndexFunc(list, func(h schemas.Webhook) bool { return h.URL == url })
+}
+
+// newSecrets gives webhooks of a schedule another salt, for a secret that became known
+// or that nobody has read, and adds them to those whose secrets are new.
+func newSecrets(given []string, all, added []schemas.Webhook) ([]schemas.Webhook, error) {
+	for _, url := range given {
+		url = strings.TrimSpace(url)
+		i := hookAt(all, url)
+		if i < 0 {
+			return nil, schemas.Fail(schemas.CodeInvalid, "new_secrets: %q is no webhook of this schedule", ingest.CleanLine(url, schemas.MaxName))
+		}
+		if hookAt(added, url) < 0 {
+			all[i].Salt = rand.Text()
+			added = append(added, all[i])
+		}
+	}
+	return added, nil
 }
 
 func newScheduleItem(s schemas.ReportSchedule, run schemas.ScheduleRun) scheduleItem {

@@ -38,7 +38,7 @@ type schedulesAnswer struct {
 	Schedules []scheduleItem `json:"schedules"`
 }
 
-// hookSecret is shown once, when its webhook is added.
+// hookSecret is shown once, when it is made.
 type hookSecret struct {
 	URL    string `json:"url"`
 	Secret string `json:"secret"`
@@ -121,11 +121,11 @@ func deref(run *schemas.ScheduleRun) schemas.ScheduleRun {
 }
 
 // addSchedule answers POST /user/report_schedules, and shows the secrets of its
-// webhooks: 4001 4002 4045.
+// webhooks: 4001 4002 4045 4220.
 func (a *API) addSchedule(c *fiber.Ctx) error {
-	user := callOf(c.Context()).user
+	org, user := callOf(c.Context()).user.Org, callOf(c.Context()).user.ID
 	now := time.Now().UTC().Truncate(time.Second)
-	s := schemas.ReportSchedule{User: user.ID, At: "08:00", Zone: "UTC", ReportType: schemas.ReportStandard, Language: callOf(c.Context()).lang,
+	s := schemas.ReportSchedule{User: user, At: "08:00", Zone: "UTC", ReportType: schemas.ReportStandard, Language: callOf(c.Context()).lang,
 		Active: true, Emails: []string{}, Webhooks: []schemas.Webhook{}, Since: now, CreatedAt: now, UpdatedAt: now}
 	var in scheduleRequest
 	if err := parseJSON(c, &in); err != nil {
@@ -137,32 +137,29 @@ func (a *API) addSchedule(c *fiber.Ctx) error {
 	if in.Name == nil {
 		return schemas.Fail(schemas.CodeMissing, "name")
 	}
-	added, err := in.into(&s)
-	if err != nil {
+	if _, err := in.into(&s); err != nil {
 		return err
 	}
-	err = a.Store.InTurn(c.UserContext(), user.Org, schemas.KindSchedule, func(ctx context.Context) error {
-		all, err := state.List[schemas.ReportSchedule](ctx, a.Store, user.Org, schemas.KindSchedule)
-		if err != nil {
-			return err
+	may := func(ctx context.Context) error {
+		all, err := state.List[schemas.ReportSchedule](ctx, a.Store, org, schemas.KindSchedule)
+		if err == nil && len(all) >= schemas.MaxSchedules {
+			err = overLimit(schemas.T("scheduled reports"), schemas.MaxSchedules)
 		}
-		if len(all) >= schemas.MaxSchedules {
-			return overLimit(schemas.T("scheduled reports"), schemas.MaxSchedules)
-		}
-		if s.ID, err = a.Store.NextID(ctx, user.Org, schemas.KindSchedule); err != nil {
-			return err
-		}
-		return a.Door.Save(ctx, user.Org, schemas.KindSchedule, idText(s.ID), s)
+		return err
+	}
+	// Schedules may have one name: what tells a repetition from another one is all that was sent.
+	s, err := create(a, c, schemas.KindSchedule, string(c.Request().Body()), may, func(ctx context.Context, id int64) (schemas.ReportSchedule, error) {
+		s.ID = id
+		return s, a.Door.Save(ctx, org, schemas.KindSchedule, idText(id), s)
 	})
 	if err != nil {
 		return err
 	}
-	a.auditSetting(c, schemas.AuditSettings, schemas.KindSchedule, s.ID)
-	return a.answerSchedule(c, s, added)
+	return a.answerSchedule(c, s, s.Webhooks)
 }
 
-// editSchedule answers PUT /user/report_schedules/{id}, and shows the secrets of
-// the webhooks that it adds: 4001 4045 4053.
+// editSchedule answers PUT /user/report_schedules/{id}, and shows the secrets that
+// it makes: 4001 4045 4053.
 func (a *API) editSchedule(c *fiber.Ctx) error {
 	user, id := callOf(c.Context()).user, pathID(c, "id")
 	var in scheduleRequest
@@ -195,20 +192,20 @@ func (a *API) editSchedule(c *fiber.Ctx) error {
 }
 
 // deleteSchedule answers DELETE /user/report_schedules/{id}: 4053. Reports that
-// were made stay; who was not told of one yet is not.
+// were made stay; who was not told of one yet is not. What became of the reports
+// goes first, so that the request again after a 503 still finds the schedule.
 func (a *API) deleteSchedule(c *fiber.Ctx) error {
 	user, id := callOf(c.Context()).user, pathID(c, "id")
 	err := a.Store.InTurn(c.UserContext(), user.Org, schemas.KindSchedule, func(ctx context.Context) error {
 		if _, err := a.findSchedule(ctx, user.Org, id); err != nil {
 			return err
 		}
-		return a.Door.Remove(ctx, user.Org, schemas.KindSchedule, idText(id))
-	})
-	if err != nil {
-		return err
-	}
-	err = a.Store.InTurn(c.UserContext(), user.Org, schemas.ScheduleTurn(id), func(ctx context.Context) error {
-		return a.Door.Remove(ctx, user.Org, schemas.KindScheduleRun, idText(id))
+		return a.Store.InTurn(ctx, user.Org, schemas.ScheduleTurn(id), func(ctx context.Context) error {
+			if err := a.Door.Remove(ctx, user.Org, schemas.KindScheduleRun, idText(id)); err != nil {
+				return err
+			}
+			return a.Door.Remove(ctx, user.Org, schemas.KindSchedule, idText(id))
+		})
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -77,6 +78,16 @@ func TestReportSchedules(t *testing.T) {
 	if after.Webhooks[1] != before.Webhooks[0] || after.Name != "Boss" || after.Every != "weekly" || after.Language != "ru" || !after.Since.Equal(before.Since) {
 		t.Errorf("%+v", after)
 	}
+	// One that nobody has read, or too many, is made anew.
+	r = put(`{"new_secrets": ["https://example.com/hook"]}`)
+	r.want(t, 200, 0)
+	if fresh := r.at("webhook_secrets").([]any); len(fresh) != 1 || r.at("webhook_secrets", 0, "url") != "https://example.com/hook" || r.at("webhook_secrets", 0, "secret") == secret {
+		t.Error(r.raw)
+	}
+	if again := kept(); again.Webhooks[0] != after.Webhooks[0] || again.Webhooks[1].Salt == after.Webhooks[1].Salt {
+		t.Errorf("%+v", again)
+	}
+	put(`{"new_secrets": ["https://example.com/none"]}`).want(t, 200, schemas.CodeInvalid)
 	put(`{"is_active": false, "webhooks": []}`).has(t, "schedule.next_at", nil)
 	time.Sleep(time.Until(before.Since.Add(time.Second))) // stamps are whole seconds
 	put(`{"is_active": true}`).want(t, 200, 0)
@@ -104,11 +115,38 @@ func TestReportSchedules(t *testing.T) {
 		t.Errorf("%+v %v", run, err)
 	}
 	actions := map[string]int{}
-	for _, e := range audited(t, x.org, 5) {
+	for _, e := range audited(t, x.org, 6) {
 		actions[e.Action+" "+e.Object]++
 	}
-	if want := map[string]int{"settings report_schedule/1": 4, "delete report_schedule/1": 1}; !reflect.DeepEqual(actions, want) {
+	if want := map[string]int{"settings report_schedule/1": 5, "delete report_schedule/1": 1}; !reflect.DeepEqual(actions, want) {
 		t.Error(actions)
+	}
+}
+
+// A client that did not read an answer asks again: for the same schedule, whose
+// secrets it gets, and for the end of the same one.
+func TestReportSchedulesAgain(t *testing.T) {
+	s, x := scheduling(t), newTenant(t)
+	body, key := `{"name": "a", "frequency": "daily", "webhooks": ["https://example.com/hook"]}`, []string{"Idempotency-Key", "k"}
+	first := s.post(t, "/user/report_schedules", x.token, body, key...)
+	first.has(t, "webhook_secrets.0.url", "https://example.com/hook")
+	if again := s.post(t, "/user/report_schedules", x.token, body, key...); again.raw != first.raw {
+		t.Errorf("first %s, then %s", first.raw, again.raw)
+	}
+	s.post(t, "/user/report_schedules", x.token, strings.Replace(body, "daily", "weekly", 1), key...).want(t, http.StatusUnprocessableEntity, schemas.CodeKeyReused)
+	s.post(t, "/user/report_schedules", x.token, body).has(t, "schedule.id", 2.0) // without a key it is another one, of the same name
+
+	the.mustSave(t, x, schemas.ScheduleRun{Schedule: 1})
+	err := the.store.InTurn(t.Context(), x.org, schemas.ScheduleTurn(1), func(context.Context) error { // somebody is at its reports
+		s.send(t, http.MethodDelete, "/user/report_schedules/1", x.token, nil).want(t, http.StatusConflict, schemas.CodeInProgress)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.send(t, http.MethodDelete, "/user/report_schedules/1", x.token, nil).want(t, 200, 0)
+	if run, err := state.Get[schemas.ScheduleRun](t.Context(), the.store, x.org, schemas.KindScheduleRun, 1); run != nil || err != nil {
+		t.Errorf("%+v %v", run, err)
 	}
 }
 

@@ -227,11 +227,15 @@ func (a *API) userOf(key userKey) (schemas.User, error) {
 	return u, nil
 }
 
-// begin makes the first tokens of a session of u, as the state has u.
+// begin makes the first tokens of a session of u, as the state has u: 4012 when its
+// organisation was disabled since, whose new epoch they would have.
 func (a *API) begin(ctx context.Context, u schemas.User, s session, now time.Time) (pair, error) {
 	o, err := a.Store.Organisation(ctx, u.Org)
 	if err != nil {
 		return pair{}, err
+	}
+	if o.Disabled {
+		return pair{}, schemas.Fail(schemas.CodeBadToken, "")
 	}
 	u.Epoch += o.Epoch
 	return a.tokens.pair(u, s, now)

@@ -18,7 +18,7 @@ import (
 // Config says how messages leave.
 type Config struct {
 	SMTP      string `env:"EARSHOT_SMTP_URL" secret:"true" help:"mail server: smtp://user:password@host:587?from=earshot@example.com with STARTTLS, smtps://…:465 with TLS from the beginning; &starttls=off sends without TLS; empty: no e-mail is sent"`
-	Key       string `env:"EARSHOT_WEBHOOK_KEY" secret:"true" help:"key that the secrets of webhooks are made of, 32 bytes or more, the same for all processes; another key makes all secrets others; empty: made once and kept in the data folder"`
+	Key       string `env:"EARSHOT_WEBHOOK_KEY" secret:"true" help:"key that the secrets of webhooks are made of, 32 bytes or more, the same for all processes; another key makes all secrets others; empty: made once and kept in the data folder, which will not do where api and notify are different processes"`
 	PublicURL string `env:"EARSHOT_PUBLIC_URL" help:"address at which recipients reach the API, for the links in messages: https://earshot.example.com; empty: messages have no links"`
 	Fetch     fetch.Config
 }
@@ -39,6 +39,15 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("EARSHOT_PUBLIC_URL must be an address such as https://earshot.example.com"))
 	}
 	return errors.Join(errs...)
+}
+
+// CheckKey refuses a process that would make a key of its own and is not alone:
+// the API shows the secrets of webhooks that another process signs with.
+func (c *Config) CheckKey(alone bool) error {
+	if c.Key == "" && !alone {
+		return errors.New("EARSHOT_WEBHOOK_KEY must be set, to the same in all processes, where one of the roles api and notify runs in a process without the other; `openssl rand -hex 32` makes one")
+	}
+	return nil
 }
 
 // server is EARSHOT_SMTP_URL, read.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net"
+	"net/textproto"
 	"strings"
 	"time"
 
@@ -49,17 +50,30 @@ func (n *Notifier) mail(ctx context.Context, to, id string, m *message) error {
 		return err
 	}
 	conn, err := client.DialToSMTPClientWithContext(ctx)
-	if err != nil {
-		return &failure{say: schemas.T("the mail server: %s", err)}
+	var refused *textproto.Error
+	switch {
+	case errors.As(err, &refused):
+		return &failure{say: refusal(refused.Code), err: err}
+	case err != nil:
+		otherwise := schemas.T("it has no TLS, or no way to log in, as EARSHOT_SMTP_URL demands")
+		return &failure{say: schemas.T("the mail server: %s", reason(errors.Join(ctx.Err(), err), otherwise)), err: err}
 	}
 	err = client.SendWithSMTPClient(conn, msg)
-	_ = client.CloseWithSMTPClient(conn) // what the server took is sent, however it says good-bye
-	if err == nil {
+	_ = client.CloseWithSMTPClient(conn)
+	if err == nil || msg.IsDelivered() { // what the server took is sent, however the conversation ends
 		return nil
 	}
-	var refused *mail.SendError
-	permanent := errors.As(err, &refused) && !refused.IsTemp() && refused.ErrorCode() >= 500
-	return &failure{say: schemas.T("the mail server: %s", err), permanent: permanent}
+	var undelivered *mail.SendError
+	if errors.As(err, &undelivered) && undelivered.ErrorCode() != 0 {
+		return &failure{say: refusal(undelivered.ErrorCode()), err: err, permanent: undelivered.ErrorCode() >= 500}
+	}
+	return &failure{say: schemas.T("the mail server: %s", reason(ctx.Err(), schemas.T("the connection fails"))), err: err}
+}
+
+// refusal leaves out the words of a mail server, which tell of the network around
+// Earshot.
+func refusal(code int) schemas.Text {
+	return schemas.T("the mail server refuses, with code %d", code)
 }
 
 // dial connects to the mail server, for as long as ctx lasts: the client heeds no
@@ -104,7 +118,8 @@ func (n *Notifier) compose(to, id string, m *message) (*mail.Msg, error) {
 	return msg, nil
 }
 
-// messageID names what one recipient is told of one report.
+// messageID names what one recipient is told of one report. A report that failed and
+// was made after all is told of twice, so what it is named by has its status.
 func messageID(org string, task, to string) string {
 	sum := sha256.Sum256([]byte(org + "\x00" + task + "\x00" + to))
 	return "msg_" + hex.EncodeToString(sum[:16])

@@ -68,7 +68,7 @@ func newWorld(t *testing.T) *world {
 	bucket := memblob.OpenBucket(nil)
 	t.Cleanup(func() { bucket.Close() })
 	w.deps = Deps{Store: state.New(w.rdb, state.Config{}), NewClient: client, Codec: &schemas.Codec{}, Blobs: bucket,
-		Metrics: schemas.NewStageMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler), Save: w.save,
+		Metrics: schemas.NewStageMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler), Save: w.save, Remove: w.remove,
 		Audit: func(e schemas.AuditRecorded) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -98,7 +98,15 @@ func (w *world) save(ctx context.Context, org, kind, id string, value any) error
 	if err != nil {
 		return err
 	}
-	e := schemas.EntityChanged{Org: org, Kind: kind, ID: id, Version: w.version.Add(1), Data: data, UpdatedAt: time.Now()}
+	return w.change(ctx, schemas.EntityChanged{Org: org, Kind: kind, ID: id, Data: data})
+}
+
+func (w *world) remove(ctx context.Context, org, kind, id string) error {
+	return w.change(ctx, schemas.EntityChanged{Org: org, Kind: kind, ID: id, Deleted: true})
+}
+
+func (w *world) change(ctx context.Context, e schemas.EntityChanged) error {
+	e.Version, e.UpdatedAt = w.version.Add(1), time.Now()
 	r, err := w.deps.Codec.Record(schemas.TopicEntities, "test", e)
 	if err != nil {
 		return err

@@ -27,9 +27,11 @@ type Deps struct {
 	Blobs     *blob.Bucket // of the reports' files
 	Metrics   *schemas.StageMetrics
 	// Save publishes an entity and applies it: ingest's Door.
-	Save  func(ctx context.Context, org, kind, id string, value any) error
-	Audit func(schemas.AuditRecorded)
-	Log   *slog.Logger
+	Save func(ctx context.Context, org, kind, id string, value any) error
+	// Remove publishes that an entity is deleted, and applies it: ingest's Door.
+	Remove func(ctx context.Context, org, kind, id string) error
+	Audit  func(schemas.AuditRecorded)
+	Log    *slog.Logger
 }
 
 // Notifier tells recipients of scheduled reports. It is safe for concurrent use.
@@ -137,7 +139,9 @@ const (
 )
 
 // note writes down how a report ended and whom to tell. Nobody is told of a
-// schedule that was deleted, nor of a period that is no longer remembered.
+// schedule that was deleted, nor of a period that is no longer remembered. Of a
+// report that failed and is made after all, when its dead letter is taken back,
+// everybody is told anew.
 func (n *Notifier) note(ctx context.Context, e schemas.TaskStatus) error {
 	named, err := schemas.ScheduledFrom(e.Task.ExternalID)
 	if err != nil {
@@ -155,7 +159,11 @@ func (n *Notifier) note(ctx context.Context, e schemas.TaskStatus) error {
 			named.Status, named.TaskCode = schemas.StatusPending, e.Task.Code
 			report = run.Add(named)
 		}
-		if report == nil || report.Status != schemas.StatusPending || report.TaskCode != e.Task.Code {
+		if report == nil || report.TaskCode != e.Task.Code {
+			return false, nil
+		}
+		again := report.Status == schemas.StatusError && e.Status == schemas.StatusCompleted
+		if report.Status != schemas.StatusPending && !again {
 			return false, nil
 		}
 		report.End(e.Status, e.Error, e.Files, n.now().UTC().Truncate(time.Microsecond), *s)

@@ -107,14 +107,20 @@ func TestALeaseEnds(t *testing.T) {
 	s, e := w.schedule(schemas.ReportSchedule{ID: 1, Language: "en", Webhooks: hook.hook()})
 	n := w.notifier("", "127.0.0.1")
 	w.must(n.note(t.Context(), e))
-	if claimed, err := n.takeOn(t.Context(), org); err != nil || len(claimed) != 1 {
+	claimed, err := n.takeOn(t.Context(), org)
+	if err != nil || len(claimed) != 1 {
 		t.Fatal(claimed, err)
 	}
 	w.must(n.round(t.Context()))
 	if bodies, _ := hook.seen(); len(bodies) != 0 {
 		t.Error("told although another one is at it")
 	}
-	w.ahead.Add(int64(lease + time.Second))
+	w.ahead.Add(int64(lease - tryTime/2))
+	w.must(n.run(t.Context(), claimed[0])) // it had to wait for so long
+	if bodies, _ := hook.seen(); len(bodies) != 0 {
+		t.Error("told when another one might be at it before this one is through")
+	}
+	w.ahead.Add(int64(tryTime/2 + time.Second))
 	w.must(n.round(t.Context()))
 	if bodies, _ := hook.seen(); len(bodies) != 1 || w.sends(s.ID)[0].Tries != 2 {
 		t.Errorf("%+v", w.sends(s.ID))
@@ -130,6 +136,52 @@ func TestALeaseEnds(t *testing.T) {
 	w.must(n.round(t.Context()))
 	if bodies, _ := hook.seen(); len(bodies) != 1 || !w.sends(s.ID)[0].Next.IsZero() || w.sends(s.ID)[0].Error != "the program ended during the last try" {
 		t.Errorf("%+v", w.sends(s.ID))
+	}
+}
+
+// A report whose dead letter was taken back is told of after all, as another
+// message, whatever the log repeats.
+func TestMadeAfterAll(t *testing.T) {
+	w, hook := newWorld(t), newReceiver(t)
+	_, made := w.schedule(schemas.ReportSchedule{ID: 1, Language: "en", Webhooks: hook.hook()})
+	failed := made
+	failed.Status, failed.Error, failed.Files = schemas.StatusError, "no disk", nil
+	n := w.notifier("", "127.0.0.1")
+	for _, e := range []schemas.TaskStatus{failed, failed, made, failed, made} {
+		w.must(n.note(t.Context(), e))
+		w.must(n.round(t.Context()))
+	}
+	bodies, ids := hook.seen()
+	if len(bodies) != 2 || ids[0] == ids[1] || !strings.Contains(bodies[0], eventFailed) || !strings.Contains(bodies[1], eventCompleted) {
+		t.Errorf("%v %q", ids, bodies)
+	}
+}
+
+// Nobody hears of a schedule that was deleted, nor while the organisation is
+// disabled; and the secret is the one of now.
+func TestWhoIsNotTold(t *testing.T) {
+	w, hook := newWorld(t), newReceiver(t)
+	old := []schemas.Webhook{{URL: hook.URL + "/hook", Salt: "what it was"}}
+	_, deleted := w.schedule(schemas.ReportSchedule{ID: 1, Language: "en", Webhooks: old})
+	s, e := w.schedule(schemas.ReportSchedule{ID: 2, Language: "en", Webhooks: old})
+	n := w.notifier("", "127.0.0.1")
+	w.must(n.note(t.Context(), deleted))
+	w.must(n.note(t.Context(), e))
+	w.must(w.remove(t.Context(), org, schemas.KindSchedule, "1"))
+	w.must(w.save(t.Context(), org, schemas.KindOrganisation, org, schemas.Organisation{ID: org, Disabled: true}))
+	w.must(n.round(t.Context()))
+	if bodies, _ := hook.seen(); len(bodies) != 0 || w.sends(s.ID)[0].Tries != 0 {
+		t.Errorf("%q %+v", bodies, w.sends(s.ID))
+	}
+	s.Webhooks = hook.hook()
+	w.must(w.save(t.Context(), org, schemas.KindSchedule, "2", s))
+	w.must(w.save(t.Context(), org, schemas.KindOrganisation, org, schemas.Organisation{ID: org}))
+	w.must(n.round(t.Context()))
+	if bodies, _ := hook.seen(); len(bodies) != 1 || w.sends(s.ID)[0].Sent.IsZero() {
+		t.Errorf("%q %+v", bodies, w.sends(s.ID))
+	}
+	if run, err := state.Get[schemas.ScheduleRun](t.Context(), w.deps.Store, org, schemas.KindScheduleRun, 1); run != nil || err != nil {
+		t.Errorf("what became of the deleted one is kept: %+v %v", run, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,10 +104,15 @@ func (n *Notifier) round(ctx context.Context) error {
 }
 
 // takeOn claims sends that are due, on the log: whoever else looks finds them not
-// due, until the lease is over.
+// due, until the lease is over. Of a disabled organisation they wait, and those of
+// a schedule that was deleted are forgotten.
 func (n *Notifier) takeOn(ctx context.Context, org string) (errands []errand, err error) {
 	runs, err := state.List[schemas.ScheduleRun](ctx, n.Store, org, schemas.KindScheduleRun)
-	if err != nil {
+	if err != nil || !slices.ContainsFunc(runs, n.anyDue) {
+		return nil, err
+	}
+	owner, err := n.Store.Organisation(ctx, org)
+	if err != nil || owner.Disabled {
 		return nil, err
 	}
 	for _, run := range runs {
@@ -114,8 +120,12 @@ func (n *Notifier) takeOn(ctx context.Context, org string) (errands []errand, er
 			continue
 		}
 		var mine []errand
-		failed := n.inTurn(ctx, org, run.Schedule, func(_ context.Context, run *schemas.ScheduleRun) (bool, error) {
-			mine = nil
+		failed := n.inTurn(ctx, org, run.Schedule, func(ctx context.Context, run *schemas.ScheduleRun) (bool, error) {
+			if s, err := state.Get[schemas.ReportSchedule](ctx, n.Store, org, schemas.KindSchedule, run.Schedule); err != nil {
+				return false, err
+			} else if s == nil {
+				return false, n.Remove(ctx, org, schemas.KindScheduleRun, strconv.FormatInt(run.Schedule, 10))
+			}
 			for i := range run.Reports {
 				report := &run.Reports[i]
 				for j := range report.Sends {
@@ -145,6 +155,9 @@ func (n *Notifier) anyDue(run schemas.ScheduleRun) bool {
 
 // run tries one recipient, and writes down how it went.
 func (n *Notifier) run(ctx context.Context, e errand) error {
+	if n.now().Add(tryTime).After(e.send.Next) {
+		return nil // it had to wait, and before it is through somebody else may try, too
+	}
 	begin := time.Now()
 	s, err := state.Get[schemas.ReportSchedule](ctx, n.Store, e.org, schemas.KindSchedule, e.report.Schedule)
 	if err != nil || s == nil { // it was deleted: nobody is told any more
@@ -183,7 +196,7 @@ func (n *Notifier) settle(ctx context.Context, e errand, given schemas.Send) err
 	for {
 		err := n.inTurn(ctx, e.org, e.report.Schedule, func(_ context.Context, run *schemas.ScheduleRun) (bool, error) {
 			report := run.Run(e.report.From, e.report.To)
-			if report == nil {
+			if report == nil || !report.Ended.Equal(e.report.Ended) { // or it has ended otherwise since
 				return false, nil
 			}
 			for i, s := range report.Sends {
@@ -212,13 +225,18 @@ func (n *Notifier) try(ctx context.Context, e errand, s schemas.ReportSchedule) 
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	m := &message{schedule: s, report: e.report, base: n.base}
+	for _, hook := range s.Webhooks {
+		if e.send.Way == schemas.SendWebhook && hook.URL == e.send.To {
+			e.send.Salt = hook.Salt // the secret may have been renewed since the report ended
+		}
+	}
 	if e.send.Way == schemas.SendEmail {
 		if err := n.attach(ctx, e.org, m); err != nil {
 			return err
 		}
 		m.figures = n.figures(ctx, e.org, m)
 	}
-	return n.tell(ctx, e.org, e.send, messageID(e.org, e.report.ExternalID(), e.send.To), m)
+	return n.tell(ctx, e.org, e.send, messageID(e.org, e.report.ExternalID()+"/"+e.report.Status, e.send.To), m)
 }
 
 func (n *Notifier) tell(ctx context.Context, org string, s schemas.Send, id string, m *message) error {

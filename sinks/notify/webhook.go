@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -72,10 +74,15 @@ func (n *Notifier) post(ctx context.Context, to, secret, id string, m *message) 
 	case 2:
 		return nil
 	case 3:
-		return &failure{say: schemas.T("the receiver answers %s, and redirects are not followed: give the address it leads to", res.Status)}
+		return &failure{say: schemas.T("the receiver answers %s, and redirects are not followed: give the address it leads to", answer(res.StatusCode))}
 	}
 	// 410 is how a receiver says that it wants no more (Standard Webhooks).
-	return &failure{say: schemas.T("the receiver answers %s", res.Status), permanent: res.StatusCode == http.StatusGone}
+	return &failure{say: schemas.T("the receiver answers %s", answer(res.StatusCode)), permanent: res.StatusCode == http.StatusGone}
+}
+
+// answer is a status without the receiver's own words.
+func answer(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
 }
 
 // hookFailure takes the URL out of an error, whose path or query may be secret.
@@ -87,5 +94,5 @@ func hookFailure(err error) error {
 	if errors.Is(err, fetch.ErrRefused) {
 		return &failure{say: schemas.T("the address is private or special, or its port is neither 80 nor 443; an operator can allow its network by EARSHOT_FETCH_ALLOW"), err: err, permanent: true}
 	}
-	return &failure{say: schemas.T("the receiver cannot be reached: %s", err)}
+	return &failure{say: schemas.T("the receiver cannot be reached: %s", reason(err, schemas.T("the answer is not understood"))), err: err}
 }
