@@ -272,6 +272,7 @@ func (p *program) worker(stage processors.Stage, slots int) drain.Actor {
 }
 
 func (p *program) reports() *report.Maker {
+	p.cfg.Report.PDF.Dir = p.tmp
 	return report.New(p.cfg.Report, version, p.store, read.New(p.engines.ClickHouse), p.engines.Blobs, p.producer, p.metrics, p.log)
 }
 

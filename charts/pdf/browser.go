@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -69,6 +70,24 @@ func flags(profile string) map[string]any {
 	return all
 }
 
+// longest is the most bytes of a profile's path: Chromium keeps a socket in it, whose
+// path may have 107. The 8 are to spare.
+const longest = 107 - len("/org.chromium.Chromium.XXXXXX/SingletonSocket") - 8
+
+// newProfile makes a profile's folder in dir, where what a killed program leaves is
+// found and removed, as far as the socket of the browser fits there.
+func newProfile(dir string) (profile string, err error) {
+	if dir != "" {
+		if dir, err = filepath.Abs(dir); err != nil {
+			return "", err
+		}
+		if len(dir)+len("/pdf4294967295") > longest {
+			dir = ""
+		}
+	}
+	return os.MkdirTemp(dir, "pdf")
+}
+
 // start starts a browser. When ctx ends first it is killed.
 func start(ctx context.Context, cfg Config, log *slog.Logger) (*browser, error) {
 	program, err := find(cfg.Browser)
@@ -76,8 +95,7 @@ func start(ctx context.Context, cfg Config, log *slog.Logger) (*browser, error) 
 		return nil, err
 	}
 	b := &browser{}
-	// A short name: Chromium keeps a socket in it, whose path may have 107 bytes.
-	if b.profile, err = os.MkdirTemp("", "pdf"); err != nil {
+	if b.profile, err = newProfile(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("a folder for the browser's profile: %w", err)
 	}
 	b.prepare(program, log)

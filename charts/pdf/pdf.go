@@ -25,6 +25,7 @@ import (
 
 // Config of the printer.
 type Config struct {
+	Dir      string        // where browsers keep their profiles; empty, or too long for Chromium: the system's folder for temporary files
 	Browser  string        `env:"EARSHOT_CHROMIUM" help:"program that prints reports; empty: chromium, chromium-browser, google-chrome or chrome in PATH"`
 	Timeout  time.Duration `env:"EARSHOT_PDF_TIMEOUT" envDefault:"60s" help:"longest time for printing a report; after it the browser is killed and a new one tries once more"`
 	Idle     time.Duration `env:"EARSHOT_PDF_IDLE" envDefault:"2m" help:"how long an unused browser is kept"`

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -147,6 +149,48 @@ func TestUnusedBrowserIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		gone(t, folder)
+	}
+}
+
+// A profile lies where the program's other work does, and where Chromium can keep its socket.
+func TestProfilesFolder(t *testing.T) {
+	system := browsersFolder(t)
+	own, err := os.MkdirTemp("/tmp", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := filepath.Join(own, strings.Repeat("l", 100))
+	if err := os.Mkdir(long, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(own) })
+	for _, tt := range []struct{ name, dir, want string }{
+		{"given", own, own},
+		{"none given", "", system},
+		{"too long", long, system},
+		{"as long as can be", filepath.Join(own, strings.Repeat("m", longest-len(own)-len("/")-len("/pdf4294967295"))), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.want == "" {
+				tt.want = tt.dir
+				if err := os.Mkdir(tt.dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cfg := settings()
+			cfg.Dir = tt.dir
+			p := printer(t, cfg)
+			if _, err := p.Print(t.Context(), ready("x"), ""); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := filepath.Glob(filepath.Join(tt.want, "pdf*")); err != nil || len(found) != 1 {
+				t.Errorf("%s holds %v, %v", tt.want, found, err)
+			}
+			p.Close()
+			if found, err := filepath.Glob(filepath.Join(tt.want, "pdf*")); err != nil || len(found) != 0 {
+				t.Errorf("%s holds %v, %v", tt.want, found, err)
+			}
+		})
 	}
 }
 

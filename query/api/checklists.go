@@ -155,12 +155,18 @@ func (a *API) editQuestion(c *fiber.Ctx) error {
 		if asked(active, *q) {
 			return schemas.Fail(schemas.CodeSameQuestion, "")
 		}
-		// What was answered must stay what was asked, and what is being answered.
-		answered, err := a.Reader.Answered(ctx, org, q.ID)
-		if err == nil && (answered || q.Asked) {
-			err = schemas.Fail(schemas.CodeAnswered, "")
+		// What was answered must stay what was asked, and what is being answered. To look
+		// for an answer reads all of the organisation's rows.
+		answered := q.Asked
+		if !answered {
+			if answered, err = a.Reader.Answered(ctx, org, q.ID); err != nil {
+				return err
+			}
 		}
-		return err
+		if answered {
+			return schemas.Fail(schemas.CodeAnswered, "")
+		}
+		return nil
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"earshot/query/read"
 	"earshot/schemas"
 )
 
@@ -76,6 +79,25 @@ func TestAQuestionThatWasAnsweredStays(t *testing.T) {
 	the.post(t, "/checklist/101", x.token, `{"question": "Greeted?"}`).want(t, 200, 0) // as it is
 	the.post(t, "/checklist/101", other.token, `{"question": "Greeted warmly?"}`).want(t, 200, 0)
 	the.post(t, "/checklist/delete/101", x.token, "").want(t, 200, 0)
+}
+
+// What a question says of itself is not looked for in all rows of the database.
+func TestAnAskedQuestionStaysWithoutTheDatabase(t *testing.T) {
+	x := newTenant(t)
+	the.post(t, "/checklist", x.token, `{"question": "Greeted?"}`).has(t, "data.id", 101.0)
+	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{"127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	deps := the.deps
+	deps.Reader = read.New(conn)
+	s := serve(t, deps, nil)
+	s.post(t, "/checklist/101", x.token, `{"question": "Greeted warmly?"}`).want(t, http.StatusServiceUnavailable, schemas.CodeDatabase)
+	if _, err := the.store.Ask(t.Context(), x.org, the.door.Save, func(schemas.ChecklistQuestion) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	s.post(t, "/checklist/101", x.token, `{"question": "Greeted warmly?"}`).want(t, 200, schemas.CodeAnswered)
 }
 
 // An edit while a question is being answered is either what is answered or

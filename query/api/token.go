@@ -227,8 +227,9 @@ func (a *API) userOf(key userKey) (schemas.User, error) {
 	return u, nil
 }
 
-// begin makes the first tokens of a session of u, as the state has u: 4012 when its
-// organisation was disabled since, whose new epoch they would have.
+// begin makes the first tokens of a session of u, as the state has u; 4012 when the
+// organisation was disabled while u came in: its next epoch is counted in already,
+// and the tokens would be good again with it.
 func (a *API) begin(ctx context.Context, u schemas.User, s session, now time.Time) (pair, error) {
 	o, err := a.Store.Organisation(ctx, u.Org)
 	if err != nil {

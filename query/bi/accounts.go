@@ -59,7 +59,18 @@ func (a *Accounts) Create(ctx context.Context, org string, l Limits) (user, pass
 	if !slices.Contains(known, org) {
 		password = rand.Text()
 	}
-	return user, password, a.exec(ctx, statements(database, org, password, l)...)
+	all := statements(database, org, password, l)
+	if err := a.exec(ctx, all[0]); err != nil {
+		return user, "", err
+	}
+	err = a.exec(ctx, all[1:]...)
+	if err == nil {
+		return user, password, nil
+	}
+	if password != "" {
+		err = fmt.Errorf("%w; the account is there, with not all it needs and a password that nobody knows: repeat the command, then earshot admin bi rotate %s", err, org)
+	}
+	return user, "", err
 }
 
 // statements make the account of an organisation; with a password it is a new
@@ -170,6 +181,7 @@ func quoteText(s string) string {
 // ClickHouse's numbers for what a person can do something about.
 const (
 	notSupported = 48 // CHANGEABLE_IN_READONLY needs settings_constraints_replace_previous, which a server has on by default
+	readOnly     = 164
 	unknownUser  = 192
 	accessDenied = 497
 	noStorage    = 514 // no place where accounts are kept
@@ -183,7 +195,7 @@ func explain(err error) error {
 	switch e.Code {
 	case unknownUser:
 		return fmt.Errorf("the organisation has no BI account: create it with earshot admin bi create (%w)", err)
-	case accessDenied:
+	case accessDenied, readOnly:
 		return fmt.Errorf("the account in EARSHOT_CLICKHOUSE_URL may not manage access: give it access_management (%w)", err)
 	case notSupported, noStorage:
 		return fmt.Errorf("this ClickHouse keeps no such accounts: with the embedded one use EARSHOT_CLICKHOUSE_USER; a server needs "+

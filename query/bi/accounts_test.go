@@ -1,11 +1,13 @@
 package bi
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"earshot/schemas"
 )
@@ -64,6 +66,37 @@ func TestAnAccountSeesItsOrganisationOnly(t *testing.T) {
 	}
 }
 
+// A condition that fails on a row tells that the row is there: none is asked of rows of others, whatever the engine moves before what.
+func TestNoConditionIsAskedOfTheRowsOfOthers(t *testing.T) {
+	for view, conditions := range map[string][]string{
+		"bi_interactions":      {"csat = 0", "summary LIKE '%told to org_2%'", "operator = 'Operator of org_2'"},
+		"bi_operators_daily":   {"operator = 'Operator of org_2'"},
+		"bi_checklist_answers": {"operator = 'Operator of org_2'", "question LIKE '%asked by org_2%'"},
+		"bi_segments":          {"text LIKE '%as it was%'"},
+	} {
+		for _, condition := range conditions {
+			if _, all := rows(t, db, "SELECT countIf(org = 'org_2') > 0, countIf(org = 'org_1') FROM "+view+" WHERE "+condition); strings.Join(all[0], " ") != "true 0" && strings.Join(all[0], " ") != "1 0" {
+				t.Fatalf("%s of %s is of both: %v", condition, view, all)
+			}
+			for _, early := range []int{0, 1} {
+				ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(clickhouse.Settings{"optimize_move_to_prewhere": early, "optimize_move_to_prewhere_if_final": early}))
+				for _, sql := range []string{
+					"SELECT count() FROM " + view + " WHERE throwIf(ifNull(" + condition + ", 0)) = 0",
+					"SELECT count() FROM " + view + " WHERE throwIf(ifNull(" + condition + ", 0)) = 0 SETTINGS optimize_move_to_prewhere_if_final = 1",
+					"SELECT sum(throwIf(ifNull(" + condition + ", 0))) FROM " + view,
+				} {
+					if err := db.Exec(t.Context(), "CREATE OR REPLACE VIEW as_account DEFINER = "+quoteName(prefix+"org_1")+" SQL SECURITY DEFINER AS "+sql); err != nil {
+						t.Fatal(err)
+					}
+					if _, all, err := tryRows(ctx, db, "SELECT * FROM as_account"); err != nil || len(all) != 1 {
+						t.Errorf("%s, early %d: %v, %v", sql, early, all, err)
+					}
+				}
+			}
+		}
+	}
+}
+
 // The engine reads each statement as it is meant, and does it as far as it can: chDB has no place to keep accounts in.
 func TestStatementsAreClickHouses(t *testing.T) {
 	limits := Limits{Seconds: 30, Memory: 1024, Rows: 1000, Result: 100}
@@ -98,6 +131,36 @@ func TestStatementsAreClickHouses(t *testing.T) {
 		if want := name + " = " + value + " MIN 1 MAX " + value + " CHANGEABLE_IN_READONLY"; !strings.Contains(limits.settings(), want) {
 			t.Errorf("%s lacks %s", limits.settings(), want)
 		}
+	}
+}
+
+// half is a ClickHouse that keeps accounts, until it fails.
+type half struct {
+	driver.Conn
+	left int
+}
+
+func (h *half) Exec(context.Context, string, ...any) error {
+	if h.left--; h.left < 0 {
+		return errors.New("connection refused")
+	}
+	return nil
+}
+
+// An account that was made, but not whole, has a password that was shown to nobody.
+func TestACreationThatFailsHalfWaySaysHowToGoOn(t *testing.T) {
+	for left := range len(statements("default", "org_3", "password", Limits{})) {
+		user, password, err := New(&half{db, left}).Create(t.Context(), "org_3", Limits{1, 1, 1, 1})
+		if user != "earshot_bi_org_3" || password != "" || err == nil || strings.Contains(err.Error(), "earshot admin bi rotate org_3") != (left > 0) {
+			t.Errorf("after %d statements: %q, %q, %v", left, user, password, err)
+		}
+	}
+	if _, password, err := New(&half{db, 100}).Create(t.Context(), "org_3", Limits{1, 1, 1, 1}); err != nil || len(password) < 20 {
+		t.Errorf("%q, %v", password, err)
+	}
+	_, password, err := New(&half{db, 1}).Create(t.Context(), "org_2", Limits{1, 1, 1, 1})
+	if err == nil || password != "" || strings.Contains(err.Error(), "rotate") {
+		t.Errorf("an account that was there: %q, %v", password, err)
 	}
 }
 

@@ -82,7 +82,7 @@ func (b *Commands) do(ctx context.Context, console *accounts.Console, org, deed 
 			return err
 		}
 		if password == "" {
-			fmt.Fprintf(console.Out, "user %s, its password stays\n", user)
+			fmt.Fprintf(console.Out, "user %s, its password stays (a new one: earshot admin bi rotate %s)\n", user, org)
 			return nil
 		}
 		fmt.Fprintf(console.Out, "user %s\npassword %s (shown once)\n", user, password)

@@ -175,6 +175,7 @@ func TestProvisioning(t *testing.T) {
 	var compose struct {
 		Services map[string]struct {
 			Profiles    []string
+			Ports       []string
 			Environment map[string]any
 			Volumes     []string
 		}
@@ -191,6 +192,17 @@ func TestProvisioning(t *testing.T) {
 	s, service := sources.Datasources[0], compose.Services["grafana"]
 	if s.UID != "earshot" || s.Type != "grafana-clickhouse-datasource" || !slices.Equal(service.Profiles, []string{"grafana"}) {
 		t.Errorf("data source %+v, profiles %v", s, service.Profiles)
+	}
+	if !slices.Equal(service.Ports, []string{"127.0.0.1:3000:3000"}) {
+		t.Errorf("Grafana, whose password may be admin, listens on %v", service.Ports)
+	}
+	if service.Environment["GF_PLUGINS_PREINSTALL_SYNC"] != s.Type {
+		t.Errorf("the data source is provisioned before its plugin is there: %v", service.Environment)
+	}
+	for _, name := range []string{"EARSHOT_SMTP_URL", "EARSHOT_PUBLIC_URL", "EARSHOT_WEBHOOK_KEY"} {
+		if value, given := compose.Services["earshot"].Environment[name]; !given || value != nil {
+			t.Errorf("compose does not pass %s on", name)
+		}
 	}
 	for _, value := range []any{s.JSONData["host"], s.JSONData["port"], s.JSONData["defaultDatabase"], s.JSONData["username"], s.SecureJSONData["password"]} {
 		name, found := strings.CutPrefix(fmt.Sprint(value), "$")

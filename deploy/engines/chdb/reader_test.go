@@ -1,7 +1,12 @@
 package chdb_test
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,6 +26,7 @@ func TestTheReaderReadsItsViewsOnly(t *testing.T) {
 		"CREATE VIEW t_all DEFINER = CURRENT_USER SQL SECURITY DEFINER AS SELECT number AS a, repeat('x', 200) AS s FROM numbers(1000000000)",
 		"CREATE DATABASE other", "CREATE TABLE other.t (a UInt8) ENGINE = Memory")
 	const allowed, denied, frozen = 200, 403, 403
+	out := filepath.Join(t.TempDir(), "out")
 	for _, c := range []struct {
 		name, query, body string
 		status            int
@@ -57,12 +63,28 @@ func TestTheReaderReadsItsViewsOnly(t *testing.T) {
 		{"insert", "", "INSERT INTO t VALUES (9, '')", denied, ""},
 		{"create", "", "CREATE TABLE u (a UInt8) ENGINE = Memory", denied, ""},
 		{"drop its view", "", "DROP VIEW t_all", denied, ""},
-		{"kill", "", "KILL QUERY WHERE 1", allowed, ""},
-		{"another role", "", "SET ROLE owner", allowed, ""},
+		{"kill", "", "KILL QUERY WHERE 1", denied, "READONLY"},
+		{"another role", "", "SET ROLE owner", denied, "READONLY"},
+		{"a query in brackets", "", "(SELECT 1) UNION ALL (SELECT 2)", allowed, "1\n2\n"},
+		{"a format", "", "SELECT 1 AS a FORMAT JSONEachRow -- FORMAT CSV", allowed, "{\"a\":1}\n"},
+		{"a name beyond ASCII", "", "SELECT 1 AS `доля` FORMAT CSVWithNames", allowed, "\"доля\"\n1\n"},
+		{"a file in the columns of values", "", "SELECT x FROM values('a String, x String ALIAS file(\\'/etc/passwd\\')', ('a'))", denied, "cannot use the name values"},
+		{"a file in columns put together", "", "SELECT x FROM `generateRandom`(concat('a String, x String ALIAS fi', 'le(\\'/etc/passwd\\')')) LIMIT 1", denied, "cannot use the name generaterandom"},
+		{"a file in the columns of nothing", "", "SELECT x FROM null('a String, x String ALIAS file(\\'/etc/passwd\\')')", denied, "cannot use the name null"},
+		{"SQL in a text", "", "SELECT * FROM eval('SELECT fi' || 'le(\\'/etc/passwd\\')')", denied, "cannot use the name eval"},
+		{"columns of SQL in a text", "", "DESCRIBE TABLE eval('SELECT 1')", denied, "cannot use the name eval"},
+		{"the table's index", "", "SELECT * FROM mergeTreeIndex('default', 't')", denied, "cannot use the name mergetreeindex"},
+		{"numbers and nothing", "", "SELECT coalesce(NULL, number) AS values FROM numbers(3) WHERE number IS NOT NULL AND (number = 2)", allowed, "2\n"},
+		{"a text of parts", "", "SELECT format('{}-{}', 'a', 'b')", allowed, "a-b\n"},
+		{"settings of the engine", "", "SELECT count() FROM system.settings WHERE name = 'max_threads'", allowed, "1\n"},
+		{"a limit of a subquery", "", "SELECT * FROM (SELECT 1 SETTINGS max_memory_usage = 0)", frozen, "READONLY"},
+		{"readonly of a subquery", "", "SELECT * FROM (SELECT 1 settings\u00a0readonly = 0)", frozen, "READONLY"},
+		{"a file to write a schema to", "output_format_schema=" + out, "SELECT 1 AS a FORMAT Protobuf", denied, "READONLY"},
+		{"numbers as text", "output_format_json_quote_64bit_integers=1", "SELECT toUInt64(1) AS a FORMAT JSONEachRow", allowed, "{\"a\":\"1\"}\n"},
 		{"the table after that", "", "SELECT count() FROM t", denied, "Not enough privileges"},
 		{"another role by parameter", "role=owner", "SELECT count() FROM t", denied, "Not enough privileges"},
 		{"another role in a row", "", "SET ROLE owner; SELECT count() FROM t", 400, "Multi-statements"},
-		{"another user", "", "EXECUTE AS default SELECT count() FROM t", 500, "SUPPORT_IS_DISABLED"},
+		{"another user", "", "EXECUTE AS default SELECT count() FROM t", denied, "READONLY"},
 		{"writing", "readonly=0", "INSERT INTO t SETTINGS readonly=0 VALUES (9, '')", frozen, ""},
 		{"a limit", "", "SELECT 1 SETTINGS max_result_rows = 0", frozen, "READONLY"},
 		{"too many rows", "", "SELECT a FROM `view of t`", 500, "TOO_MANY_ROWS"},
@@ -78,6 +100,30 @@ func TestTheReaderReadsItsViewsOnly(t *testing.T) {
 				t.Errorf("%d %q", status, body)
 			}
 		})
+	}
+	for _, sql := range []string{ // that the engine reads as INTO OUTFILE, and the lexer perhaps not
+		"SELECT 1 INTO OUTFILE 'OUT'",
+		"SELECT \u2018 ' \u2019 INTO OUTFILE 'OUT' -- '",
+		"SELECT 1 AS \u201c ' \u201d INTO OUTFILE 'OUT' -- '",
+		"SELECT 1 INTO\u00a0OUTFILE 'OUT'",
+		"SELECT 1 INTO\u3000OUTFILE 'OUT'",
+		"SELECT 1 INTO // '\n OUTFILE 'OUT'",
+		"SELECT 1 // '\n INTO OUTFILE 'OUT'",
+		"SELECT $ ' $ a $ ' $ INTO OUTFILE 'OUT' -- '",
+		"SELECT 1 AS a$b$ INTO OUTFILE 'OUT' -- $b$",
+		"SELECT 1 /* /* */ ' */ INTO OUTFILE 'OUT' -- '",
+		"SELECT 1. INTO OUTFILE 'OUT'",
+		"SHOW TABLES INTO\u00a0OUTFILE 'OUT'",
+		"EXPLAIN SELECT 1 INTO\u00a0OUTFILE 'OUT'",
+		"SELECT 1 INTO\u00a0OUTFILE {f:String}",
+	} {
+		sql = strings.ReplaceAll(sql, "OUT'", out+"'")
+		if status, body, _ := do(t, server, "POST", "bi", "secret", "param_f="+url.QueryEscape(out), sql); status == allowed {
+			t.Errorf("%s: %d %q", sql, status, body)
+		}
+	}
+	if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a statement has written a file: %v", err)
 	}
 	if n := count(t, conn, "t"); n != 40_000 {
 		t.Errorf("%d rows", n)

@@ -19,6 +19,7 @@ type request struct {
 	reader   bool // of the read-only account
 	database string
 	format   string // the output format
+	fallback string // the output format of a statement that names none
 	revision uint64 // of Native output
 	compress bool   // ClickHouse's block compression of the output
 	gzip     bool   // HTTP compression of the output
@@ -138,10 +139,15 @@ func (req *request) parseText(query string, body io.Reader, format string) (err 
 		req.data = io.MultiReader(bytes.NewReader(head[at:]), body)
 		return nil
 	}
-	if req.format = req.statement.format; req.format == "" {
-		req.format = format
-	}
+	req.fallback = format
+	req.settleFormat()
 	return nil
+}
+
+func (req *request) settleFormat() {
+	if req.format = req.statement.format; req.format == "" {
+		req.format = req.fallback
+	}
 }
 
 // streamed reports whether the output is handed on while the statement runs, and so is not bounded in size.

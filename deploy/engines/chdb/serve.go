@@ -62,7 +62,7 @@ func (s *Server) serve(ctx context.Context, a *answer, r *http.Request) error {
 	}
 	defer leave()
 	if reader {
-		if err := s.checkReader(req); err != nil {
+		if err := s.rewrite(req); err != nil {
 			return err
 		}
 	}

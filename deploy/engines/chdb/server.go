@@ -51,10 +51,11 @@ type Server struct {
 	password string // of internalUser, random
 	listener net.Listener
 	http     *http.Server
-	running  chan struct{}  // one element per running statement
-	waiting  chan struct{}  // one element per admitted statement, running or not
-	served   chan struct{}  // closed when Serve has returned
-	merges   sync.WaitGroup // see yieldMerges
+	refused  map[string]bool // functions that Options.User may not call
+	running  chan struct{}   // one element per running statement
+	waiting  chan struct{}   // one element per admitted statement, running or not
+	served   chan struct{}   // closed when Serve has returned
+	merges   sync.WaitGroup  // see yieldMerges
 	requests sync.WaitGroup
 	closing  context.Context
 	stop     context.CancelFunc
@@ -95,6 +96,12 @@ func Open(opts Options, log *slog.Logger) (*Server, error) {
 		served:  make(chan struct{}),
 	}
 	s.sessions = &sessionPool{max: opts.Concurrency, open: s.open}
+	if opts.User != "" {
+		if err := s.refuse(); err != nil {
+			keeper.close()
+			return nil, errors.Join(err, listener.Close())
+		}
+	}
 	s.closing, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 2 << 20,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

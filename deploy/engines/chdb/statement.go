@@ -1,6 +1,10 @@
 package chdb
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // statement is what has to be known of an SQL text to run it on behalf of an HTTP client.
 type statement struct {
@@ -120,8 +124,9 @@ type token struct {
 	start, end int
 }
 
-// lexer cuts SQL into tokens as ClickHouse's does (src/Parsers/Lexer.cpp), as far as strings and comments go. Text that does not
-// end (an open quote) is one token up to the end; the engine itself reports it.
+// lexer cuts SQL into tokens as ClickHouse's does (src/Parsers/Lexer.cpp), as far as strings, blanks and comments go. Text that does not
+// end (an open quote) is one token up to the end; the engine itself reports it. What must not depend on the two being one (the rights of an
+// account) is decided on the engine's own writing of a statement, see Server.rewrite.
 type lexer struct {
 	sql string
 	pos int
@@ -136,14 +141,20 @@ func (l *lexer) next() token {
 	kind := tokenOther
 	switch c := l.sql[start]; {
 	case isWordByte(c):
-		for l.pos < len(l.sql) && isWordByte(l.sql[l.pos]) {
+		for l.pos < len(l.sql) && (isWordByte(l.sql[l.pos]) || l.sql[l.pos] == '$') {
 			l.pos++
+		}
+		if c >= '0' && c <= '9' && l.pos < len(l.sql) && l.sql[l.pos] == '.' { // of "1." the dot leads to no name
+			l.pos++
+			break
 		}
 		kind = tokenWord
 	case c == '\'' || c == '"' || c == '`':
 		l.skipQuoted(c)
 	case c == '$':
 		l.skipHeredoc()
+	case c >= utf8.RuneSelf:
+		l.skipRune()
 	default:
 		l.pos++
 	}
@@ -156,15 +167,22 @@ func (l *lexer) skipBlank() {
 		switch {
 		case strings.IndexByte(" \t\r\n\f\v\x00", rest[0]) >= 0:
 			l.pos++
-		case strings.HasPrefix(rest, "--"), strings.HasPrefix(rest, "#!"), strings.HasPrefix(rest, "# "):
+		case strings.HasPrefix(rest, "--"), strings.HasPrefix(rest, "//"), strings.HasPrefix(rest, "#!"), strings.HasPrefix(rest, "# "):
 			l.skipPast(rest, "\n")
 		case strings.HasPrefix(rest, "/*"):
 			l.skipComment()
 		default:
-			return
+			r, size := utf8.DecodeRuneInString(rest)
+			if !unicode.IsSpace(r) && !strings.ContainsRune(moreBlanks, r) {
+				return
+			}
+			l.pos += size
 		}
 	}
 }
+
+// moreBlanks are blanks to ClickHouse, which are none to Unicode.
+const moreBlanks = "\u180e\u200b\u200c\u200d\u2060\ufeff"
 
 // skipComment passes a block comment; ClickHouse's nest.
 func (l *lexer) skipComment() {
@@ -205,6 +223,18 @@ func (l *lexer) skipQuoted(quote byte) {
 	l.pos = len(l.sql)
 }
 
+// skipRune passes a character beyond ASCII, with all up to its end when it opens a quotation as text processors make them. Nothing is escaped in those.
+func (l *lexer) skipRune() {
+	r, size := utf8.DecodeRuneInString(l.sql[l.pos:])
+	l.pos += size
+	switch r {
+	case '\u2018':
+		l.skipPast(l.sql[l.pos:], "\u2019")
+	case '\u201c':
+		l.skipPast(l.sql[l.pos:], "\u201d")
+	}
+}
+
 // skipHeredoc passes $tag$ text $tag$; a lone dollar is one token.
 func (l *lexer) skipHeredoc() {
 	rest := l.sql[l.pos:]
@@ -214,6 +244,10 @@ func (l *lexer) skipHeredoc() {
 		return
 	}
 	tag := rest[:close+2]
+	if !strings.Contains(rest[len(tag):], tag) {
+		l.pos++
+		return
+	}
 	l.pos += len(tag)
 	l.skipPast(l.sql[l.pos:], tag)
 }

@@ -28,6 +28,9 @@ func TestParseStatement(t *testing.T) {
 		{"INSERT INTO d.values VALUES (1)", "INSERT", "Values", "(1)", "INSERT INTO d.values"},
 		{"INSERT INTO t SELECT 1 FORMAT TSV", "INSERT SELECT", "TSV", "-", ""},
 		{"INSERT INTO t WITH 1 AS values SELECT values", "INSERT SELECT", "", "-", ""},
+		{"SELECT 1 // ;\n, \u2018;'\u2019, \u201c;\"\u201d, a$b, $a$;$a$\u00a0FORMAT\u3000JSON\ufeff;", "SELECT", "JSON", "-", "SELECT 1 // ;\n, \u2018;'\u2019, \u201c;\"\u201d, a$b, $a$;$a$\u00a0FORMAT\u3000JSON"},
+		{"SELECT 1. FORMAT JSON", "SELECT", "JSON", "-", ""},
+		{"SELECT t.1.format FROM t", "SELECT", "", "-", ""},
 		{"SELECT 'open", "SELECT", "", "-", ""},
 		{"", "", "", "-", ""},
 	} {
@@ -59,6 +62,12 @@ func TestStatementsThatAreRefused(t *testing.T) {
 		"INSERT INTO t(a) from infile '/x'":    codeIntoOutfile,
 		"EXPLAIN SELECT 1 INTO OUTFILE '/x'":   codeIntoOutfile,
 		"SELECT 1 FORMAT TSV INTO OUTFILE 'x'": codeIntoOutfile,
+
+		"SELECT 1. INTO OUTFILE '/x'":                   codeIntoOutfile,
+		"SELECT \u2018 ' \u2019 INTO OUTFILE '/x' -- '": codeIntoOutfile,
+		"SELECT 1 INTO\u00a0OUTFILE '/x'":               codeIntoOutfile,
+		"SELECT 1 // '\nINTO OUTFILE '/x'":              codeIntoOutfile,
+		"SELECT 1 AS a$b$ INTO OUTFILE '/x' -- $b$":     codeIntoOutfile,
 	} {
 		var ex *Exception
 		if _, err := parseStatement(sql); !errors.As(err, &ex) || ex.Code != code {
