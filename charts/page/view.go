@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"earshot/charts/table"
+	"earshot/schemas/report"
 )
 
 // Title and the others here are for page.html.
@@ -108,13 +109,19 @@ func (w *writing) Origin() []origin {
 		{w.word("made_at"), []string{w.moment(w.MadeAt)}},
 		{w.word("program"), []string{"Earshot " + p.Program}},
 	}
-	engines, scripts, log := origin{Name: w.word("engines")}, origin{Name: w.word("scripts")}, origin{Name: w.word("log")}
-	for _, e := range p.Engines {
-		engines.Values = append(engines.Values, w.fill("judged", "name", e.Name, "n", w.count("conversation", e.Conversations)))
+	for _, used := range w.used() {
+		if out[len(out)-1].Name != used.part {
+			out = append(out, origin{Name: used.part})
+		}
+		last := &out[len(out)-1]
+		last.Values = append(last.Values, w.fill("judged", "name", used.name, "n", w.count("conversation", used.conversations)))
 	}
-	for _, s := range p.Scripts {
-		name := w.fill("script_version", "id", fmt.Sprint(s.ID), "version", fmt.Sprint(s.Version))
-		scripts.Values = append(scripts.Values, w.fill("judged", "name", name, "n", w.count("conversation", s.Conversations)))
+	settings, log := origin{Name: w.word("settings")}, origin{Name: w.word("log")}
+	if n := len(p.Profiles); n > 0 { // their names are in the table
+		settings.Values = []string{w.count("version", int64(n))}
+		if n == report.MaxUsed {
+			settings.Values = []string{w.fill("at_least", "n", settings.Values[0])}
+		}
 	}
 	for i, l := range p.Log {
 		if i == 0 || l.Topic != p.Log[i-1].Topic {
@@ -122,6 +129,40 @@ func (w *writing) Origin() []origin {
 		}
 		log.Values[len(log.Values)-1] += fmt.Sprintf(" %d:%d", l.Partition, l.Offset)
 	}
-	out = append(out, engines, scripts, log)
+	out = append(out, settings, log)
 	return slices.DeleteFunc(out, func(o origin) bool { return len(o.Values) == 0 || cmp.Or(o.Values...) == "" })
+}
+
+// used is what heard or judged conversations of the report: which part it has in
+// it, its name, how many conversations.
+type used struct {
+	part, name    string
+	conversations int64
+}
+
+// used are speech models, analysers and scripts, each part's together.
+func (w *writing) used() (all []used) {
+	for _, e := range w.Provenance.Models {
+		all = append(all, used{w.word("models"), e.Name, e.Conversations})
+	}
+	for _, e := range w.Provenance.Engines {
+		all = append(all, used{w.word("engines"), e.Name, e.Conversations})
+	}
+	for _, s := range w.Provenance.Scripts {
+		name := w.fill("script_version", "id", fmt.Sprint(s.ID), "version", fmt.Sprint(s.Version))
+		all = append(all, used{w.word("scripts"), name, s.Conversations})
+	}
+	return all
+}
+
+// provenance is the table of the same, with the digests of the settings.
+func (w *writing) provenance() table.Table {
+	t := w.table("provenance", "used_part", table.Text, "used_name", table.Text, "conversations", table.Number)
+	for _, used := range w.used() {
+		t.Rows = append(t.Rows, []any{used.part, used.name, used.conversations})
+	}
+	for _, p := range w.Provenance.Profiles {
+		t.Rows = append(t.Rows, []any{w.word("settings"), p.Name, p.Conversations})
+	}
+	return *t
 }
