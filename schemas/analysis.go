@@ -56,6 +56,12 @@ type Analysis struct {
 	// AskedAt is the At of the newest AnalysisRequested that this version fulfils,
 	// or that an earlier one did; zero when nobody asked for another analysis.
 	AskedAt time.Time `avro:"asked_at"`
+
+	SpeechModel string `avro:"speech_model"` // Transcript.SpeechModel; "" for text, and in versions of before it was recorded
+	// Profile is a digest of the organisation's settings that judged: active
+	// questions, active scripts by their versions, categories. The same settings
+	// have the same one; "" in versions of before it was recorded.
+	Profile string `avro:"profile"`
 }
 
 // Analysed is a task with the version of its newest analysis that can be read.

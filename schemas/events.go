@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Task types, as the seed spells them (section "Get all user tasks").
 const (
@@ -179,6 +182,10 @@ type Transcript struct {
 	Metrics    Metrics     `avro:"metrics"`
 	CreatedAt  time.Time   `avro:"created_at"`
 }
+
+// SpeechModel names what heard the recording, engine and weights with their
+// versions; "" when the transcript does not say.
+func (t Transcript) SpeechModel() string { return strings.TrimSpace(t.Engine + " " + t.Model) }
 
 // Where the roles of a conversation are known from.
 const (

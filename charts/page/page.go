@@ -89,9 +89,11 @@ func HTML(out io.Writer, r report.Report, lang string) error {
 }
 
 // Tables are all tables of the report, those under its charts and those that only
-// files have, in the language of HTML; none for a report without content.
+// files have, of which the last says what it was made by, in the language of HTML;
+// none for a report without content.
 func Tables(r report.Report, lang string) (all []table.Table) {
-	sections, err := write(r, lang).sections()
+	w := write(r, lang)
+	sections, err := w.sections()
 	if err != nil {
 		return nil
 	}
@@ -101,6 +103,9 @@ func Tables(r report.Report, lang string) (all []table.Table) {
 				all = append(all, cleaned(*b.Table))
 			}
 		}
+	}
+	if t := w.provenance(); len(t.Rows) > 0 {
+		all = append(all, cleaned(t))
 	}
 	return all
 }

@@ -275,6 +275,34 @@ func TestPageShowsTheTables(t *testing.T) {
 	}
 }
 
+// Settings are counted on the page and named in the table. Of many a report names
+// the first ones only, and says no number that is too small.
+func TestSettings(t *testing.T) {
+	for n, want := range map[int]string{0: "", 1: "1 version", report.MaxUsed - 1: "49 versions", report.MaxUsed: "at least 50 versions"} {
+		r := sampleOf(schemas.ReportDaily, "single")
+		r.Provenance.Profiles = nil
+		for i := range n {
+			r.Provenance.Profiles = append(r.Provenance.Profiles, report.Engine{Name: fmt.Sprintf("%012x", i), Conversations: 1})
+		}
+		got := ""
+		for _, line := range write(r, "en").Origin() {
+			if line.Name == "Settings" {
+				got = strings.Join(line.Values, ", ")
+			}
+		}
+		tables := Tables(r, "en")
+		named := 0
+		for _, row := range tables[len(tables)-1].Rows {
+			if row[0] == "Settings" {
+				named++
+			}
+		}
+		if got != want || named != n {
+			t.Errorf("%d settings: %q on the page, %d in the table", n, got, named)
+		}
+	}
+}
+
 func TestWrongKind(t *testing.T) {
 	for _, r := range []report.Report{{}, {Kind: "weekly"}, {Kind: schemas.ReportDaily, Quality: &report.Quality{}}} {
 		if err := HTML(io.Discard, r, "en"); err == nil || Tables(r, "en") != nil {

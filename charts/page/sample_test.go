@@ -57,7 +57,8 @@ func sampleOf(kind, variant string) report.Report {
 		Period:   report.Period{From: from.UTC(), Until: from.AddDate(0, 0, s.days).UTC(), Zone: "Europe/Moscow"},
 		Previous: report.Period{From: from.AddDate(0, 0, -s.days).UTC(), Until: from.UTC(), Zone: "Europe/Moscow"},
 		Provenance: report.Provenance{Program: "v0.5.0", Log: []report.Position{{Topic: "earshot.analyses", Partition: 0, Offset: 182333}, {Topic: "earshot.analyses", Partition: 1, Offset: 181990}, {Topic: "earshot.transcripts", Partition: 0, Offset: 99120}},
-			Engines: []report.Engine{{Name: "rules 5", Conversations: 4000}, {Name: "rules 4", Conversations: 312}}, Scripts: []report.Script{{ID: 7, Version: 3, Conversations: 2100}}},
+			Engines: []report.Engine{{Name: "rules 5", Conversations: 4000}, {Name: "rules 4", Conversations: 312}}, Scripts: []report.Script{{ID: 7, Version: 3, Conversations: 2100}},
+			Models: []report.Engine{{Name: "whisper.cpp 1.8.3 ggml-base.bin@sha256:60ed5bc3dd14", Conversations: 2600}}, Profiles: []report.Engine{{Name: "9c1f0a7be2d4", Conversations: 4100}, {Name: "03aa51c7f90e", Conversations: 212}}},
 		PreviousProvenance: report.Provenance{Engines: []report.Engine{{Name: "rules 4", Conversations: 3980}}}}
 	if variant == "hostile" {
 		r.Organisation, r.Link = hostileNames[0], "javascript:alert('{code}')"

@@ -109,27 +109,67 @@ func (w *writing) Origin() []origin {
 		{w.word("made_at"), []string{w.moment(w.MadeAt)}},
 		{w.word("program"), []string{"Earshot " + p.Program}},
 	}
-	log := origin{Name: w.word("log")}
+	out = append(out, w.origins(w.used(w.Provenance, ""))...)
+	settings, log := origin{Name: w.word("settings")}, origin{Name: w.word("log")}
+	if n := len(p.Profiles); n > 0 { // their names are in the table
+		settings.Values = []string{w.count("version", int64(n))}
+		if n == report.MaxUsed {
+			settings.Values = []string{w.fill("at_least", "n", settings.Values[0])}
+		}
+	}
 	for i, l := range p.Log {
 		if i == 0 || l.Topic != p.Log[i-1].Topic {
 			log.Values = append(log.Values, l.Topic)
 		}
 		log.Values[len(log.Values)-1] += fmt.Sprintf(" %d:%d", l.Partition, l.Offset)
 	}
-	out = append(out, w.judges("engines", "scripts", p)...)
-	out = append(append(out, w.judges("engines_before", "scripts_before", w.PreviousProvenance)...), log)
+	out = append(append(append(out, settings), w.origins(w.used(w.PreviousProvenance, "_before"))...), log)
 	return slices.DeleteFunc(out, func(o origin) bool { return len(o.Values) == 0 || cmp.Or(o.Values...) == "" })
 }
 
-// judges are who judged the conversations of a period, and by which scripts.
-func (w *writing) judges(analysed, checked string, p report.Provenance) []origin {
-	engines, scripts := origin{Name: w.word(analysed)}, origin{Name: w.word(checked)}
+// origins has a line for each part.
+func (w *writing) origins(all []used) (out []origin) {
+	for _, used := range all {
+		if len(out) == 0 || out[len(out)-1].Name != used.part {
+			out = append(out, origin{Name: used.part})
+		}
+		last := &out[len(out)-1]
+		last.Values = append(last.Values, w.fill("judged", "name", used.name, "n", w.count("conversation", used.conversations)))
+	}
+	return out
+}
+
+// used is what heard or judged conversations of the report: which part it has in
+// it, its name, how many conversations.
+type used struct {
+	part, name    string
+	conversations int64
+}
+
+// used are speech models, analysers and scripts, each part's together. Before
+// says of which period, as words have it.
+func (w *writing) used(p report.Provenance, before string) (all []used) {
+	for _, e := range p.Models {
+		all = append(all, used{w.word("models" + before), e.Name, e.Conversations})
+	}
 	for _, e := range p.Engines {
-		engines.Values = append(engines.Values, w.fill("judged", "name", e.Name, "n", w.count("conversation", e.Conversations)))
+		all = append(all, used{w.word("engines" + before), e.Name, e.Conversations})
 	}
 	for _, s := range p.Scripts {
 		name := w.fill("script_version", "id", fmt.Sprint(s.ID), "version", fmt.Sprint(s.Version))
-		scripts.Values = append(scripts.Values, w.fill("judged", "name", name, "n", w.count("conversation", s.Conversations)))
+		all = append(all, used{w.word("scripts" + before), name, s.Conversations})
 	}
-	return []origin{engines, scripts}
+	return all
+}
+
+// provenance is the table of the same, with the digests of the settings.
+func (w *writing) provenance() table.Table {
+	t := w.table("provenance", "used_part", table.Text, "used_name", table.Text, "conversations", table.Number)
+	for _, used := range append(w.used(w.Provenance, ""), w.used(w.PreviousProvenance, "_before")...) {
+		t.Rows = append(t.Rows, []any{used.part, used.name, used.conversations})
+	}
+	for _, p := range w.Provenance.Profiles {
+		t.Rows = append(t.Rows, []any{w.word("settings"), p.Name, p.Conversations})
+	}
+	return *t
 }

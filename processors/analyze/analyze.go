@@ -30,6 +30,8 @@ type Input struct {
 	Version    int64                       // of the analysis; 0 is 1
 	Now        time.Time                   // becomes CreatedAt
 	AskedAt    time.Time                   // when another analysis was asked for; zero for the first one
+	Heard      string                      // by which speech model; "" for text
+	Profile    string                      // digest of Questions, Scripts and Categories; goes into the analysis as it is
 }
 
 // Analyzer judges conversations by the rules it was made with. It is safe for
@@ -82,6 +84,7 @@ func (a *Analyzer) Analyze(in Input) schemas.Analysis {
 		Task: in.Task, Version: max(in.Version, 1), Engine: a.engine, Language: language, NoSpeech: in.NoSpeech,
 		RoleSource: in.RoleSource, Utterances: append([]schemas.Utterance(nil), in.Utterances...),
 		Sound: in.Sound, Metrics: in.Metrics, CreatedAt: in.Now, AskedAt: in.AskedAt,
+		SpeechModel: in.Heard, Profile: in.Profile,
 	}
 	s.any = in.Task.Type == schemas.TypeAudio
 	if !s.any {

@@ -240,9 +240,13 @@ func TestTheStageMeasuresWhatIsNotMeasured(t *testing.T) {
 	half, start, end := 0.5, 1.0, 4.0
 	us := []schemas.Utterance{{Speaker: schemas.RoleOperator, Start: &start, End: &end, Text: "Good day, one moment", RoleConfidence: &half, Words: []schemas.Word{{Start: 1, End: 2, Text: "Good"}}}}
 	sound := schemas.Sound{RoleConfidence: &half, Marks: []schemas.Mark{{Kind: schemas.MarkHold, Start: 4, End: 9}}, Suppressed: []schemas.Suppressed{{Text: "Thanks for watching"}}}
-	heard := schemas.Transcript{Task: schemas.Task{Seconds: 20}, Language: "en", RoleSource: schemas.RoleFromDiarized, Utterances: us, Sound: sound, Metrics: schemas.Metrics{Turns: 77}}
+	heard := schemas.Transcript{Task: schemas.Task{Seconds: 20}, Language: "en", RoleSource: schemas.RoleFromDiarized, Utterances: us, Sound: sound, Metrics: schemas.Metrics{Turns: 77},
+		Engine: "whisper.cpp 1.8", Model: "ggml-tiny.bin@sha256:60ed5bc3dd14"}
 	cfg := measure.Config{Silence: 3 * time.Second}
-	call := analyse(t, input(processors.Job{Task: heard.Task, Transcript: &heard}, profile{}, cfg))
+	call := analyse(t, input(processors.Job{Task: heard.Task, Transcript: &heard}, profile{digest: "0123456789ab"}, cfg))
+	if call.SpeechModel != "whisper.cpp 1.8 ggml-tiny.bin@sha256:60ed5bc3dd14" || call.Profile != "0123456789ab" {
+		t.Errorf("heard by %q, judged by %q", call.SpeechModel, call.Profile)
+	}
 	if call.Metrics.Turns != 77 || !reflect.DeepEqual(call.Sound, sound) || call.RoleSource != schemas.RoleFromDiarized || !reflect.DeepEqual(call.Utterances[0].Words, us[0].Words) {
 		t.Errorf("a measured call: %+v", call)
 	}

@@ -2,6 +2,8 @@ package analyze
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -18,6 +20,7 @@ type profile struct {
 	scripts    []schemas.Script
 	categories []schemas.Category
 	locale     string
+	digest     string    // see settings
 	loaded     time.Time // before the first of it was read
 }
 
@@ -81,5 +84,28 @@ func loadProfile(ctx context.Context, store *state.Store, save state.Save, org s
 		return p, fmt.Errorf("organisation %s: %w", org, err)
 	}
 	p.locale = o.Locale
+	p.digest = p.settings()
 	return p, nil
+}
+
+// settings is a digest of what judges a conversation, 12 hexadecimal digits. What
+// does not change the judgement does not change it: who made a setting when,
+// whether a question was asked, what is switched off. Where an organisation has
+// none of its own, the built-in ones count, whose version is the analyser's.
+func (p profile) settings() string {
+	sum := sha256.New()
+	for _, q := range p.questions {
+		if q.Active {
+			fmt.Fprintf(sum, "question %d %q\n", q.ID, q.Question)
+		}
+	}
+	for _, s := range p.scripts {
+		if s.Active {
+			fmt.Fprintf(sum, "script %d %d\n", s.ID, s.Version)
+		}
+	}
+	for _, c := range p.categories {
+		fmt.Fprintf(sum, "category %d %d %q %q\n", c.ID, c.ParentID, c.Name, c.Description)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
 }

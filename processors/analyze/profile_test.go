@@ -95,8 +95,38 @@ func TestQuestionsAreMarkedBeforeTheyAreAnswered(t *testing.T) {
 	if err != nil || len(got.questions) != 2 || !got.questions[0].Asked || got.questions[1].Asked {
 		t.Errorf("%+v, %v", got.questions, err)
 	}
-	if again, err := newProfiles(store, nothing).of(t.Context(), job); err != nil || !again.questions[0].Asked {
-		t.Errorf("the second time there is something to be saved: %+v, %v", again.questions, err)
+	if again, err := newProfiles(store, nothing).of(t.Context(), job); err != nil || !again.questions[0].Asked || again.digest != got.settings() {
+		t.Errorf("the second time there is something to be saved: %+v, %v", again, err)
+	}
+}
+
+// The digest of the settings is another one when what judges has changed, and
+// only then.
+func TestDigestOfSettings(t *testing.T) {
+	made := func(change func(*profile)) string {
+		p := profile{questions: []schemas.ChecklistQuestion{{ID: 101, Question: "Did they greet?", Active: true}, {ID: 102, Question: "Off"}},
+			scripts: []schemas.Script{{ID: 7, Version: 3, Active: true}, {ID: 8, Version: 1}}, categories: []schemas.Category{{ID: 1, Name: "Bills", Description: "invoice"}}}
+		change(&p)
+		return p.settings()
+	}
+	const before = "5cc7bc67ffcc" // on the log already: never another one for the same settings
+	for name, test := range map[string]struct {
+		change  func(*profile)
+		another bool
+	}{
+		"nothing":                       {func(*profile) {}, false},
+		"a question was asked":          {func(p *profile) { p.questions[0].Asked = true }, false},
+		"one that is off":               {func(p *profile) { p.questions[1].Question, p.scripts[1].Version = "Still off", 2 }, false},
+		"saved again":                   {func(p *profile) { p.categories[0].UpdatedAt = time.Now() }, false},
+		"a question in other words":     {func(p *profile) { p.questions[0].Question = "Did they say hello?" }, true},
+		"switched on":                   {func(p *profile) { p.questions[1].Active = true }, true},
+		"another version of the script": {func(p *profile) { p.scripts[0].Version = 4 }, true},
+		"a category in other words":     {func(p *profile) { p.categories[0].Description = "invoice, bill" }, true},
+		"no category":                   {func(p *profile) { p.categories = nil }, true},
+	} {
+		if got := made(test.change); (got != before) != test.another {
+			t.Errorf("%s: %s, before %s", name, got, before)
+		}
 	}
 }
 

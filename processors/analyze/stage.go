@@ -102,7 +102,7 @@ func claim(ctx context.Context, store *state.Store, reader *read.Reader, asked s
 func again(in Input, before schemas.Analysis, asked schemas.AnalysisRequested) Input {
 	in.Task, in.Version, in.AskedAt = before.Task, before.Version+1, asked.At
 	in.Utterances, in.Language, in.NoSpeech, in.RoleSource = before.Utterances, before.Language, before.NoSpeech, before.RoleSource
-	in.Sound, in.Metrics = before.Sound, before.Metrics
+	in.Sound, in.Metrics, in.Heard = before.Sound, before.Metrics, before.SpeechModel
 	for _, answer := range before.Checklist {
 		if answer.AnsweredBy != 0 {
 			in.Answers = append(in.Answers, answer)
@@ -112,13 +112,13 @@ func again(in Input, before schemas.Analysis, asked schemas.AnalysisRequested) I
 }
 
 func input(job processors.Job, p profile, cfg measure.Config) Input {
-	in := Input{Task: job.Task, Questions: p.questions, Scripts: p.scripts, Categories: p.categories, Locale: p.locale, Now: time.Now().UTC()}
+	in := Input{Task: job.Task, Questions: p.questions, Scripts: p.scripts, Categories: p.categories, Locale: p.locale, Profile: p.digest, Now: time.Now().UTC()}
 	if job.Again != nil {
 		return in
 	}
 	if t := job.Transcript; t != nil {
 		in.Utterances, in.Language, in.NoSpeech, in.RoleSource = t.Utterances, t.Language, t.NoSpeech, t.RoleSource
-		in.Sound, in.Metrics = t.Sound, t.Metrics
+		in.Sound, in.Metrics, in.Heard = t.Sound, t.Metrics, t.SpeechModel()
 		if unmeasured(t.Metrics) {
 			in.Metrics = measure.Conversation(cfg, t.Utterances, t.Sound.Marks, t.Task.Seconds)
 			in.Metrics.Hold = nil // nobody listened for it

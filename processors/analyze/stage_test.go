@@ -73,7 +73,8 @@ func TestARequestIsFulfilledOnce(t *testing.T) {
 		}
 	}
 	asked := time.Now().UTC().Truncate(time.Microsecond)
-	newest := schemas.Analysis{Task: schemas.Task{Org: "org_1", Code: uuid.NewString(), Type: schemas.TypeChat}, Version: 1, CreatedAt: asked.Add(-time.Hour)}
+	newest := schemas.Analysis{Task: schemas.Task{Org: "org_1", Code: uuid.NewString(), Type: schemas.TypeCall}, Version: 1, CreatedAt: asked.Add(-time.Hour),
+		SpeechModel: "whisper.cpp 1.8 ggml-tiny.bin", Profile: "of before"}
 	store(newest)
 	// deliver gives the version that comes of a request, 0 for none, and stores it.
 	deliver := func(version int64, at time.Time) int64 {
@@ -151,6 +152,9 @@ func TestARequestIsFulfilledOnce(t *testing.T) {
 	// The analyser that died before it could publish is not in its own way.
 	if v, last := deliver(6, asked.Add(2*time.Second)), before.Version+1; v != last+1 || writing() {
 		t.Errorf("delivered once more, the request makes version %d", v)
+	}
+	if newest.SpeechModel != "whisper.cpp 1.8 ggml-tiny.bin" || newest.Profile != (profile{}).settings() {
+		t.Errorf("analysed again it was heard by %q and judged by %q", newest.SpeechModel, newest.Profile)
 	}
 	var persons int
 	for _, a := range newest.Checklist {

@@ -188,7 +188,7 @@ func TestReports(t *testing.T) {
 			}
 			facts := must(b.Kept(t.Context(), got.Task))
 			p := facts.Provenance
-			if facts.Kind != c.kind || p.Program != "test-1" || len(p.Log) != 1 || p.Log[0].Topic != schemas.TopicAnalyses || p.Log[0].Offset != 2000 || len(p.Engines) == 0 || time.Since(facts.MadeAt) > time.Minute {
+			if facts.Kind != c.kind || p.Program != "test-1" || len(p.Log) != 1 || p.Log[0].Topic != schemas.TopicAnalyses || p.Log[0].Offset != 2000 || len(p.Engines) == 0 || len(p.Models) == 0 || len(p.Profiles) == 0 || time.Since(facts.MadeAt) > time.Minute {
 				t.Errorf("%+v made at %s", p, facts.MadeAt)
 			}
 		})

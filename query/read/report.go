@@ -194,34 +194,31 @@ func (b *reporter) daily(ctx context.Context) (*report.Daily, error) {
 }
 
 func (b *reporter) provenance(ctx context.Context) (report.Provenance, error) {
-	p := report.Provenance{Log: []report.Position{}, Engines: []report.Engine{}, Scripts: []report.Script{}}
+	p := report.Provenance{Log: []report.Position{}, Engines: []report.Engine{}, Models: []report.Engine{}, Profiles: []report.Engine{}, Scripts: []report.Script{}}
 	rows, err := askNow[struct {
-		Engine  string `ch:"analyser"`
-		Script  int64  `ch:"script_id"`
-		Version int64  `ch:"script_version"`
+		Kind    string `ch:"kind"`
+		Name    string `ch:"name"`
+		ID      int64  `ch:"id"`
+		Version int64  `ch:"version"`
 		Count   uint64 `ch:"conversations"`
 	}](ctx, b, "provenance.sql")
 	if err != nil {
 		return p, err
 	}
-	engines, scripts := map[string]int64{}, map[[2]int64]int64{}
 	for _, row := range rows {
-		engines[row.Engine] += int64(row.Count)
-		scripts[[2]int64{row.Script, row.Version}] += int64(row.Count)
-	}
-	for name, n := range engines {
-		if name != "" {
-			p.Engines = append(p.Engines, report.Engine{Name: name, Conversations: n})
+		used := report.Engine{Name: row.Name, Conversations: int64(row.Count)}
+		switch row.Kind {
+		case "engine":
+			p.Engines = append(p.Engines, used)
+		case "model":
+			p.Models = append(p.Models, used)
+		case "profile":
+			p.Profiles = append(p.Profiles, used)
+		case "script":
+			p.Scripts = append(p.Scripts, report.Script{ID: row.ID, Version: row.Version, Conversations: used.Conversations})
 		}
 	}
-	for s, n := range scripts {
-		if s[0] != 0 {
-			p.Scripts = append(p.Scripts, report.Script{ID: s[0], Version: s[1], Conversations: n})
-		}
-	}
-	slices.SortFunc(p.Engines, func(a, b report.Engine) int {
-		return cmp.Or(cmp.Compare(b.Conversations, a.Conversations), cmp.Compare(a.Name, b.Name))
-	})
+	p.Models, p.Profiles = p.Models[:min(len(p.Models), report.MaxUsed)], p.Profiles[:min(len(p.Profiles), report.MaxUsed)]
 	slices.SortFunc(p.Scripts, func(a, b report.Script) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Version, b.Version))
 	})

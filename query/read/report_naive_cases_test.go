@@ -221,16 +221,21 @@ func adviceOf(b *report.Business, now []talk) []report.Recommendation {
 }
 
 func origin(now []talk) report.Provenance {
-	p := report.Provenance{Log: []report.Position{}, Engines: []report.Engine{}, Scripts: []report.Script{}}
-	order, by := grouped(now, func(w talk) []string {
-		if w.Analysed == 0 {
-			return nil
+	used := func(n int, name func(talk) string) []report.Engine {
+		out := []report.Engine{}
+		order, by := grouped(now, func(w talk) []string { return []string{name(w)} }, len(now))
+		for _, name := range slices.DeleteFunc(order, func(name string) bool { return name == "" }) {
+			out = append(out, report.Engine{Name: name, Conversations: int64(len(by[name]))})
 		}
-		return []string{w.Engine}
-	}, 100)
-	for _, name := range order {
-		p.Engines = append(p.Engines, report.Engine{Name: name, Conversations: int64(len(by[name]))})
+		return out[:min(n, len(out))]
 	}
+	p := report.Provenance{Log: []report.Position{}, Scripts: []report.Script{}, Models: used(50, func(w talk) string { return w.Model }), Profiles: used(50, func(w talk) string { return w.Profile })}
+	p.Engines = used(100, func(w talk) string {
+		if w.Analysed == 0 {
+			return ""
+		}
+		return w.Engine
+	})
 	for id := int64(1); id <= 2; id++ {
 		for version := int64(1); version <= 3; version++ {
 			if n := count(now, func(w talk) bool { return w.ScriptID == id && w.ScriptVer == version }); n > 0 {

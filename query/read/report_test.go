@@ -34,6 +34,8 @@ type talk struct {
 	Seconds     float64   `ch:"seconds"`
 	Analysed    uint32    `ch:"analysis_version"`
 	Engine      string    `ch:"engine"`
+	Model       string    `ch:"speech_model"`
+	Profile     string    `ch:"profile"`
 	Summary     string    `ch:"summary"`
 	Sentiment   string    `ch:"sentiment"`
 	CSAT        *uint8    `ch:"csat"`
@@ -64,7 +66,7 @@ type talk struct {
 	evidence []schemas.Evidence
 }
 
-const talkFields = `org, code, version, status, id, type, operator_name, call_datetime, seconds, analysis_version, engine, summary, sentiment, csat, politeness_grade,
+const talkFields = `org, code, version, status, id, type, operator_name, call_datetime, seconds, analysis_version, engine, speech_model, profile, summary, sentiment, csat, politeness_grade,
 	empathy, topics, reason, resolved_status_id, funnel_stage_id, risk_signal_ids, sales_signal_ids, checklist_ids, checklist_answers, script_alignment, script_id,
 	script_version, operator_talk, silence, hold, interruptions, first_response, average_response, longest_monologue, analysis, updated_at, checklist_keys`
 
@@ -130,7 +132,10 @@ func (d dice) talk(t testing.TB, id int64, from, until time.Time) talk {
 		Script: maybe(d, func() float64 { return float64(d.IntN(1001)) / 10 }), Talk: maybe(d, d.seconds), Silence: maybe(d, d.seconds), Hold: maybe(d, d.seconds),
 		Interrupted: maybe(d, func() uint32 { return uint32(d.IntN(9)) }), First: maybe(d, func() float64 { return float64(d.IntN(120)) }), Average: maybe(d, d.seconds), Monologue: maybe(d, d.seconds)}
 	if w.Type == "call" {
-		w.Seconds = d.seconds()
+		w.Seconds, w.Model = d.seconds(), d.of("", "whisper.cpp 1.8 ggml-base.bin", "whisper.cpp 1.8 ggml-tiny.bin")
+	}
+	if w.Analysed > 0 {
+		w.Profile = d.of("", fmt.Sprintf("%012x", d.IntN(80))) // more than a report names
 	}
 	if w.Type == "email" && w.First != nil {
 		*w.First *= 1500 // up to two days

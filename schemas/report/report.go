@@ -45,7 +45,12 @@ type Provenance struct {
 	// Log is how far into the log the database was, the next offset by partition.
 	Log     []Position `json:"log"`
 	Engines []Engine   `json:"engines"` // analysers (rules and their version), most used first
-	Scripts []Script   `json:"scripts"` // by id and version
+	// Models are the speech models that heard recordings, Profiles digests of the
+	// organisation's settings that judged (schemas.Analysis.Profile): most used
+	// first, at most MaxUsed of each; nil in reports of before they were recorded.
+	Models   []Engine `json:"models"`
+	Profiles []Engine `json:"profiles"`
+	Scripts  []Script `json:"scripts"` // by id and version
 }
 
 // Position is a place in the log.
@@ -55,7 +60,10 @@ type Position struct {
 	Offset    int64  `json:"offset"`
 }
 
-// Engine is an analyser and how many conversations of the report it judged.
+// MaxUsed bounds Provenance.Models and Provenance.Profiles.
+const MaxUsed = 50
+
+// Engine is what heard or judged conversations of the report, and how many.
 type Engine struct {
 	Name          string `json:"name"`
 	Conversations int64  `json:"conversations"`

@@ -139,7 +139,7 @@ func (b *batch) addTranscript(codec *schemas.Codec, r *kgo.Record) error {
 	if err := row.setMeasures(e.Metrics, e.Sound); err != nil {
 		return fmt.Errorf("transcript of task %s: %w", e.Task.Code, err)
 	}
-	row.Engine = e.Engine
+	row.Engine, row.SpeechModel = e.Engine, e.SpeechModel()
 	row.Words = schemas.SearchWords(row.Text)
 	b.putWhole(row, e.Utterances)
 	if status == schemas.StatusCompleted {

@@ -52,6 +52,8 @@ type interaction struct {
 
 	AnalysisVersion   uint32   `ch:"analysis_version"`
 	Engine            string   `ch:"engine"`
+	SpeechModel       string   `ch:"speech_model"`
+	Profile           string   `ch:"profile"`
 	RoleSource        string   `ch:"role_source"`
 	RoleConfidence    *float64 `ch:"role_confidence"`
 	NoSpeech          bool     `ch:"no_speech"`
@@ -197,6 +199,7 @@ func (r *interaction) setConversation(language, roleSource string, noSpeech bool
 
 func (r *interaction) setAnalysis(a schemas.Analysis) error {
 	r.AnalysisVersion, r.Engine, r.Summary = uint32(a.Version), a.Engine, a.Summary
+	r.SpeechModel, r.Profile = a.SpeechModel, a.Profile
 	if r.Sentiment = a.Sentiment; !a.NoSpeech {
 		r.SentimentScore = &a.SentimentScore
 	}

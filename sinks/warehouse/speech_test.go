@@ -41,9 +41,9 @@ func TestSpeechIsInTheTables(t *testing.T) {
 	transcribed.Processing = schemas.ProcessTranscription
 	e.produce([]*kgo.Record{
 		e.record(schemas.TopicAnalyses, schemas.Analysis{Task: call, Version: 1, Language: "en", RoleSource: schemas.RoleFromDiarized, Utterances: us, Sentiment: "neutral",
-			Metrics: metrics, Sound: sound, CreatedAt: call.CreatedAt}),
+			Metrics: metrics, Sound: sound, CreatedAt: call.CreatedAt, Engine: "rules 5", SpeechModel: "whisper.cpp 1.8 ggml-tiny.bin", Profile: "0123456789ab"}),
 		e.record(schemas.TopicTranscripts, schemas.Transcript{Task: transcribed, Version: 1, Language: "en", RoleSource: schemas.RoleFromDiarized, Utterances: us,
-			Metrics: metrics, Sound: sound, CreatedAt: call.CreatedAt}),
+			Metrics: metrics, Sound: sound, CreatedAt: call.CreatedAt, Engine: "whisper.cpp 1.8", Model: "ggml-tiny.bin"}),
 		e.record(schemas.TopicAnalyses, schemas.Analysis{Task: silent, Version: 1, Language: "und", NoSpeech: true, Metrics: schemas.Metrics{Silence: ptr(60.0), Hold: ptr(0.0)}, CreatedAt: call.CreatedAt}),
 	})
 	e.run(db.Conn, warehouse.Config{BatchRecords: 10, BatchBytes: 1 << 20, BatchAge: time.Millisecond}, nil)
@@ -60,6 +60,12 @@ func TestSpeechIsInTheTables(t *testing.T) {
 			if got := line(t, fmt.Sprintf("speaker, role_confidence, words, word_starts, word_ends, word_confidences)) FROM segments FINAL WHERE code = '%s' AND turn = %d", task.Code, turn)); got != want {
 				t.Errorf("%s, turn %d: %s, want %s", task.Processing, turn, got, want)
 			}
+		}
+	}
+	for code, want := range map[string]string{call.Code: `["rules 5","whisper.cpp 1.8 ggml-tiny.bin","0123456789ab"]`,
+		transcribed.Code: `["whisper.cpp 1.8","whisper.cpp 1.8 ggml-tiny.bin",""]`, silent.Code: `["","",""]`} {
+		if got := line(t, "engine, speech_model, profile)) FROM interactions FINAL WHERE code = '"+code+"'"); got != want {
+			t.Errorf("made by %s, want %s", got, want)
 		}
 	}
 	if got, want := line(t, "text)) FROM interactions FINAL WHERE code = '"+call.Code+"'"), `["Operator?: Good day.\nClient: Hello"]`; got != want {
@@ -97,7 +103,7 @@ func TestMigrateBringsAnEarlierVersionsTablesUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := line(t, "operator_talk, hold, role_confidence, customer_interruptions, reason)) FROM earlier.interactions FINAL SETTINGS apply_mutations_on_fly = 1"), `[2.5,null,null,null,""]`; got != want {
+	if got, want := line(t, "operator_talk, hold, role_confidence, customer_interruptions, reason, speech_model, profile)) FROM earlier.interactions FINAL SETTINGS apply_mutations_on_fly = 1"), `[2.5,null,null,null,"","",""]`; got != want {
 		t.Errorf("interactions: %s, want %s", got, want)
 	}
 	if got, want := line(t, "speaker, text, role_confidence, words, word_confidences)) FROM earlier.segments FINAL"), `["operator","hello",null,[],[]]`; got != want {

@@ -6,8 +6,8 @@
 -- is what schemas.SearchWords would give.
 INSERT INTO interactions (
     org, code, version, updated_at, status, id, user_id, type, source, processing_type, file_name, directory_id, operator_name, client_id,
-    call_type, call_date, call_time, call_datetime, created_at, seconds, length, language, text, words, analysis_version, engine, role_source,
-    summary, sentiment, sentiment_score, tone_id, csat, politeness, politeness_grade, empathy, tags, tag_keys, topics, intent, reason,
+    call_type, call_date, call_time, call_datetime, created_at, seconds, length, language, text, words, analysis_version, engine, speech_model, profile,
+    role_source, summary, sentiment, sentiment_score, tone_id, csat, politeness, politeness_grade, empathy, tags, tag_keys, topics, intent, reason,
     resolved_status_id, priority_id, funnel_stage_id, risk_signal_ids, sales_signal_ids, checklist_ids, checklist_answers,
     checklist_keys, script_alignment, script_id, script_version,
     turns, operator_turns, customer_turns, word_count, operator_talk, customer_talk, silence, hold, interruptions, longest_monologue,
@@ -37,7 +37,8 @@ SELECT
     concat('C-', toString(a % 100000)), ['inbound', 'outbound'][1 + b % 2], toDate32(created), created, created, created, heard, round(heard / 60, 2),
     ['en', 'ru'][1 + c % 2],
     arrayStringConcat(arrayMap(i -> concat(if(i % 2 = 0, 'Client: ', 'Operator: '), arrayStringConcat(arraySlice(spoken, 1 + 10 * i, 10), ' ')), range(10)), '\n'),
-    arrayConcat(['client', 'oper'], arrayDistinct(spoken)), 1, 'benchmark', 'channel', arrayStringConcat(arraySlice(spoken, 1, 20), ' '),
+    arrayConcat(['client', 'oper'], arrayDistinct(spoken)), 1, 'benchmark',
+    if(chat, '', 'benchmark ears'), concat('settings ', toString(b % 7)), 'channel', arrayStringConcat(arraySlice(spoken, 1, 20), ' '),
     ['positive', 'neutral', 'negative'][1 + a % 3], (b % 200) / 100 - 1, 1 + a % 4, if(c % 5 = 0, NULL, a % 11), (b % 100) / 100,
     1 + intDiv(b % 100, 20), (c % 100) / 100, marks, arrayMap(m -> lower(m), marks), [concat('topic ', toString(b % 40))], 'to ask', concat('reason ', toString(a % 25)),
     1 + a % 4, 1 + b % 4, 1 + c % 7, [1 + a % 10], [1 + b % 7], [1, 2, 3, 7],
