@@ -109,7 +109,7 @@ func (w *writing) Origin() []origin {
 		{w.word("made_at"), []string{w.moment(w.MadeAt)}},
 		{w.word("program"), []string{"Earshot " + p.Program}},
 	}
-	out = append(out, w.origins(w.used(w.Provenance, ""))...)
+	out = append(out, w.origins(w.used(w.Provenance, "models", "engines", "scripts"))...)
 	settings, log := origin{Name: w.word("settings")}, origin{Name: w.word("log")}
 	if n := len(p.Profiles); n > 0 { // their names are in the table
 		settings.Values = []string{w.count("version", int64(n))}
@@ -123,7 +123,7 @@ func (w *writing) Origin() []origin {
 		}
 		log.Values[len(log.Values)-1] += fmt.Sprintf(" %d:%d", l.Partition, l.Offset)
 	}
-	out = append(append(append(out, settings), w.origins(w.used(w.PreviousProvenance, "_before"))...), log)
+	out = append(append(append(out, settings), w.origins(w.used(w.PreviousProvenance, "models_before", "engines_before", "scripts_before"))...), log)
 	return slices.DeleteFunc(out, func(o origin) bool { return len(o.Values) == 0 || cmp.Or(o.Values...) == "" })
 }
 
@@ -146,18 +146,18 @@ type used struct {
 	conversations int64
 }
 
-// used are speech models, analysers and scripts, each part's together. Before
-// says of which period, as words have it.
-func (w *writing) used(p report.Provenance, before string) (all []used) {
+// used are speech models, analysers and scripts, each part's together and named by
+// a word.
+func (w *writing) used(p report.Provenance, models, engines, scripts string) (all []used) {
 	for _, e := range p.Models {
-		all = append(all, used{w.word("models" + before), e.Name, e.Conversations})
+		all = append(all, used{w.word(models), e.Name, e.Conversations})
 	}
 	for _, e := range p.Engines {
-		all = append(all, used{w.word("engines" + before), e.Name, e.Conversations})
+		all = append(all, used{w.word(engines), e.Name, e.Conversations})
 	}
 	for _, s := range p.Scripts {
 		name := w.fill("script_version", "id", fmt.Sprint(s.ID), "version", fmt.Sprint(s.Version))
-		all = append(all, used{w.word("scripts" + before), name, s.Conversations})
+		all = append(all, used{w.word(scripts), name, s.Conversations})
 	}
 	return all
 }
@@ -165,7 +165,7 @@ func (w *writing) used(p report.Provenance, before string) (all []used) {
 // provenance is the table of the same, with the digests of the settings.
 func (w *writing) provenance() table.Table {
 	t := w.table("provenance", "used_part", table.Text, "used_name", table.Text, "conversations", table.Number)
-	for _, used := range append(w.used(w.Provenance, ""), w.used(w.PreviousProvenance, "_before")...) {
+	for _, used := range append(w.used(w.Provenance, "models", "engines", "scripts"), w.used(w.PreviousProvenance, "models_before", "engines_before", "scripts_before")...) {
 		t.Rows = append(t.Rows, []any{used.part, used.name, used.conversations})
 	}
 	for _, p := range w.Provenance.Profiles {
