@@ -126,7 +126,10 @@ type window struct {
 	media    string
 }
 
-var windows = []window{{name: "screen", width: 1280}, {name: "phone", width: 390}, {name: "dark", width: 1280, dark: true}, {name: "print", width: 1280, dark: true, fragment: "#print"}, {name: "media", width: 900, media: "print"}}
+// paper is the width of a sheet less its margins, in CSS pixels.
+const paper = 697
+
+var windows = []window{{name: "screen", width: 1280}, {name: "phone", width: 390}, {name: "dark", width: 1280, dark: true}, {name: "print", width: 1280, dark: true, fragment: "#print"}, {name: "media", width: paper, media: "print"}}
 
 // ready resolves when the charts are drawn.
 const ready = `new Promise(done => {
