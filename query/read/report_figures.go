@@ -116,6 +116,7 @@ func (b *reporter) timeline(ctx context.Context) (timeline, error) {
 		Current bool      `ch:"current"`
 		Day     time.Time `ch:"day"`
 		Hour    uint8     `ch:"hour"`
+		Timed   bool      `ch:"timed"`
 		Sums    []int64   `ch:"sums"`
 	}](ctx, b, "by_time.sql")
 	if err != nil {
@@ -136,8 +137,10 @@ func (b *reporter) timeline(ctx context.Context) (timeline, error) {
 		}
 		total.add(row.Sums)
 		byDay[date].add(row.Sums)
-		hours[row.Hour].add(row.Sums)
-		t.heat[(int(row.Day.Weekday())+6)%7][row.Hour] += row.Sums[sumConversations]
+		if row.Timed {
+			hours[row.Hour].add(row.Sums)
+			t.heat[(int(row.Day.Weekday())+6)%7][row.Hour] += row.Sums[sumConversations]
+		}
 	}
 	t.total, t.previous = total.figures(), previous.figures()
 	for hour := range hours {

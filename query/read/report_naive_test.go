@@ -48,8 +48,9 @@ func (n naive) report(q report.Query) report.Report {
 		out.Business = &report.Business{Total: all, Previous: earlier, Days: n.days(now), Topics: topicsOf(now, before, 20), Reasons: reasonsOf(now, before),
 			Funnel: funnelOf(now, before), Risks: risks, SalesSigs: sales, Responses: responsesOf(now, "chat", 60), EmailResponses: responsesOf(now, "email", 24*3600), Occurs: n.occurs(), Unresolved: themesOf(now)}
 		for _, w := range now {
-			at := n.local(w)
-			out.Business.Hours[(int(at.Weekday())+6)%7][at.Hour()]++
+			if at := n.local(w); w.Date == nil {
+				out.Business.Hours[(int(at.Weekday())+6)%7][at.Hour()]++
+			}
 			if w.CSAT != nil {
 				out.Business.CSATs[*w.CSAT]++
 			}
@@ -65,7 +66,7 @@ func (n naive) report(q report.Query) report.Report {
 		out.Daily = &report.Daily{Total: all, Previous: earlier, Operators: operatorsOf(now, before, false), OperatorCount: operatorsIn(now), Topics: topicsOf(now, before, 10), Risks: risks,
 			SalesSigs: sales, Attention: attentionOf(now)}
 		for hour := range 24 {
-			out.Daily.Hours = append(out.Daily.Hours, report.Hour{Hour: int64(hour), Figures: figuresOf(only(now, func(w talk) bool { return n.local(w).Hour() == hour }))})
+			out.Daily.Hours = append(out.Daily.Hours, report.Hour{Hour: int64(hour), Figures: figuresOf(only(now, func(w talk) bool { return w.Date == nil && n.local(w).Hour() == hour }))})
 		}
 	}
 	return out

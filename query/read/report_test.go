@@ -23,50 +23,51 @@ import (
 
 // talk is what a report looks at in one row of interactions.
 type talk struct {
-	Org         string    `ch:"org"`
-	Code        uuid.UUID `ch:"code"`
-	Version     uint64    `ch:"version"`
-	Status      string    `ch:"status"`
-	ID          int64     `ch:"id"`
-	Type        string    `ch:"type"`
-	Operator    string    `ch:"operator_name"`
-	At          time.Time `ch:"call_datetime"`
-	Seconds     float64   `ch:"seconds"`
-	Analysed    uint32    `ch:"analysis_version"`
-	Engine      string    `ch:"engine"`
-	Model       string    `ch:"speech_model"`
-	Profile     string    `ch:"profile"`
-	Summary     string    `ch:"summary"`
-	Sentiment   string    `ch:"sentiment"`
-	CSAT        *uint8    `ch:"csat"`
-	Grade       uint8     `ch:"politeness_grade"`
-	Empathy     *float64  `ch:"empathy"`
-	Topics      []string  `ch:"topics"`
-	Reason      string    `ch:"reason"`
-	Outcome     uint8     `ch:"resolved_status_id"`
-	Stage       uint8     `ch:"funnel_stage_id"`
-	Risks       []uint8   `ch:"risk_signal_ids"`
-	Sales       []uint8   `ch:"sales_signal_ids"`
-	Questions   []int64   `ch:"checklist_ids"`
-	Answers     []string  `ch:"checklist_answers"`
-	Script      *float64  `ch:"script_alignment"`
-	ScriptID    int64     `ch:"script_id"`
-	ScriptVer   int64     `ch:"script_version"`
-	Talk        *float64  `ch:"operator_talk"`
-	Silence     *float64  `ch:"silence"`
-	Hold        *float64  `ch:"hold"`
-	Interrupted *uint32   `ch:"interruptions"`
-	First       *float64  `ch:"first_response"`
-	Average     *float64  `ch:"average_response"`
-	Monologue   *float64  `ch:"longest_monologue"`
-	Analysis    string    `ch:"analysis"`
-	UpdatedAt   time.Time `ch:"updated_at"`     // what pages of the filter go by
-	AnswerKeys  []string  `ch:"checklist_keys"` // what the filter looks answers up in
+	Org         string     `ch:"org"`
+	Code        uuid.UUID  `ch:"code"`
+	Version     uint64     `ch:"version"`
+	Status      string     `ch:"status"`
+	ID          int64      `ch:"id"`
+	Type        string     `ch:"type"`
+	Operator    string     `ch:"operator_name"`
+	At          time.Time  `ch:"call_datetime"`
+	Date        *time.Time `ch:"call_date"` // without a call_time: the hour is not known
+	Seconds     float64    `ch:"seconds"`
+	Analysed    uint32     `ch:"analysis_version"`
+	Engine      string     `ch:"engine"`
+	Model       string     `ch:"speech_model"`
+	Profile     string     `ch:"profile"`
+	Summary     string     `ch:"summary"`
+	Sentiment   string     `ch:"sentiment"`
+	CSAT        *uint8     `ch:"csat"`
+	Grade       uint8      `ch:"politeness_grade"`
+	Empathy     *float64   `ch:"empathy"`
+	Topics      []string   `ch:"topics"`
+	Reason      string     `ch:"reason"`
+	Outcome     uint8      `ch:"resolved_status_id"`
+	Stage       uint8      `ch:"funnel_stage_id"`
+	Risks       []uint8    `ch:"risk_signal_ids"`
+	Sales       []uint8    `ch:"sales_signal_ids"`
+	Questions   []int64    `ch:"checklist_ids"`
+	Answers     []string   `ch:"checklist_answers"`
+	Script      *float64   `ch:"script_alignment"`
+	ScriptID    int64      `ch:"script_id"`
+	ScriptVer   int64      `ch:"script_version"`
+	Talk        *float64   `ch:"operator_talk"`
+	Silence     *float64   `ch:"silence"`
+	Hold        *float64   `ch:"hold"`
+	Interrupted *uint32    `ch:"interruptions"`
+	First       *float64   `ch:"first_response"`
+	Average     *float64   `ch:"average_response"`
+	Monologue   *float64   `ch:"longest_monologue"`
+	Analysis    string     `ch:"analysis"`
+	UpdatedAt   time.Time  `ch:"updated_at"`     // what pages of the filter go by
+	AnswerKeys  []string   `ch:"checklist_keys"` // what the filter looks answers up in
 
 	evidence []schemas.Evidence
 }
 
-const talkFields = `org, code, version, status, id, type, operator_name, call_datetime, seconds, analysis_version, engine, speech_model, profile, summary, sentiment, csat, politeness_grade,
+const talkFields = `org, code, version, status, id, type, operator_name, call_datetime, call_date, seconds, analysis_version, engine, speech_model, profile, summary, sentiment, csat, politeness_grade,
 	empathy, topics, reason, resolved_status_id, funnel_stage_id, risk_signal_ids, sales_signal_ids, checklist_ids, checklist_answers, script_alignment, script_id,
 	script_version, operator_talk, silence, hold, interruptions, first_response, average_response, longest_monologue, analysis, updated_at, checklist_keys`
 
@@ -136,6 +137,9 @@ func (d dice) talk(t testing.TB, id int64, from, until time.Time) talk {
 	}
 	if w.Analysed > 0 {
 		w.Profile = d.of("", fmt.Sprintf("%012x", d.IntN(80))) // more than a report names
+	}
+	if d.IntN(5) == 0 {
+		w.Date = &at
 	}
 	if w.Type == "email" && w.First != nil {
 		*w.First *= 1500 // up to two days

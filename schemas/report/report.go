@@ -203,7 +203,7 @@ type Business struct {
 	Total    Figures      `json:"total"`
 	Previous Figures      `json:"previous"`
 	Days     []Day        `json:"days"`
-	Hours    [7][24]int64 `json:"hours"` // conversations by week day (Monday first) and hour: sums
+	Hours    [7][24]int64 `json:"hours"` // conversations whose hour is known by week day (Monday first) and hour: sums
 	// Occurs is on how many dates of the period there is such an hour: Hours
 	// divided by it compares week days that the period has more and less often.
 	Occurs          [7][24]int64     `json:"occurs"`
@@ -318,7 +318,7 @@ const (
 type Daily struct {
 	Total         Figures       `json:"total"`
 	Previous      Figures       `json:"previous"`
-	Hours         []Hour        `json:"hours"`          // 24, summed over the days of the period
+	Hours         []Hour        `json:"hours"`          // 24, summed over the days of the period; conversations that have a date and no time are in none
 	Operators     []Operator    `json:"operators"`      // the busiest ones, without their cases
 	OperatorCount int64         `json:"operator_count"` // as in Quality
 	Topics        []Topic       `json:"topics"`         // at most 10
